@@ -1,0 +1,1 @@
+"""matcalc: matrix calculus with closed forms, steps and verified callables."""

@@ -1,0 +1,1 @@
+"""Differentiation: linearise by the rule of each primitive, then transpose by the trace rules."""

@@ -1,0 +1,60 @@
+"""What is known of a value: symmetric, positive definite, diagonal, ... declared by the user or kept by a primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from matcalc.expr import Expr, postorder
+
+Facts: TypeAlias = frozenset[str]
+
+SYMMETRIC = "symmetric"
+PSD = "psd"  # positive semidefinite and symmetric
+SPD = "spd"  # positive definite and symmetric
+DIAGONAL = "diagonal"
+ORTHOGONAL = "orthogonal"
+INVERTIBLE = "invertible"
+POSITIVE = "positive"  # every entry > 0
+NONNEGATIVE = "nonnegative"  # every entry >= 0
+INTEGER = "integer"  # a whole number: an index, a size, an exponent
+CONSTANT = "constant"  # the user does not differentiate by it
+
+ATTRIBUTES = (SYMMETRIC, SPD, PSD, DIAGONAL, ORTHOGONAL, INVERTIBLE, POSITIVE, CONSTANT)  # of declarations
+SQUARE_ONLY = frozenset({SYMMETRIC, SPD, PSD, DIAGONAL, ORTHOGONAL, INVERTIBLE})
+
+_IMPLIES = {
+    SPD: frozenset({PSD, SYMMETRIC, INVERTIBLE}),
+    PSD: frozenset({SYMMETRIC}),
+    DIAGONAL: frozenset({SYMMETRIC}),
+    ORTHOGONAL: frozenset({INVERTIBLE}),
+    POSITIVE: frozenset({NONNEGATIVE}),
+}
+NOTHING: Facts = frozenset()
+
+
+def closure(facts: Iterable[str]) -> Facts:
+    """The facts and all that they imply."""
+    out = set(facts)
+    for fact in tuple(out):
+        out |= _IMPLIES.get(fact, NOTHING)
+    return frozenset(out)
+
+
+def facts(expr: Expr) -> Facts:
+    """All that is known of the value of ``expr``."""
+    known: Facts | None = expr.memo.get("facts")
+    if known is None:
+        for node in postorder([expr], stop=lambda e: "facts" in e.memo):
+            if "facts" not in node.memo:
+                found = node.op.facts(node.args)
+                if node.is_scalar and (SPD in found or PSD in found):  # a 1 x 1 matrix that is psd is a number >= 0
+                    found |= {POSITIVE if SPD in found else NONNEGATIVE}
+                node.memo["facts"] = closure(found) if found else NOTHING
+        known = expr.memo["facts"]
+    return known
+
+
+def has(expr: Expr, fact: str) -> bool:
+    """Whether ``fact`` is known of ``expr``; a scalar is symmetric."""
+    return fact in facts(expr) or (fact == SYMMETRIC and expr.is_scalar)

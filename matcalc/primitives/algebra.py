@@ -1,0 +1,403 @@
+"""The operators of the algebra: sum, product, elementwise product and power, transpose."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import reduce
+from typing import Any, final
+
+from matcalc.dims import ONE, SCALAR, Shape
+from matcalc.expr import OPERATORS, DimMismatch, Expr, ExprLike, Number, make
+from matcalc.facts import (
+    CONSTANT,
+    DIAGONAL,
+    INTEGER,
+    INVERTIBLE,
+    NONNEGATIVE,
+    ORTHOGONAL,
+    POSITIVE,
+    PSD,
+    SPD,
+    SYMMETRIC,
+    Facts,
+    facts,
+    has,
+)
+from matcalc.primitives.base import Args, Linear, Multilinear, Same, Sizes, Smooth, zeros
+from matcalc.primitives.leaves import Const, as_expr, const, number_of, ones
+
+_LARGEST_POWER_BITS = 256  # a power of two numbers with more bits than this stays as it is written
+
+
+def _agree(shapes: tuple[Shape, ...], same: Same) -> Shape:
+    """The one shape of all that are not scalars; the scalars are spread over it."""
+    found: Shape = SCALAR
+    for shape in shapes:
+        if shape != SCALAR:
+            found = shape if found == SCALAR else (same(found[0], shape[0]), same(found[1], shape[1]))
+    return found
+
+
+@final
+class Add(Linear):
+    """Sum; a scalar among vectors or matrices is spread over all entries.
+
+    Rule     d(A + B) = dA + dB
+    Shapes   A, B in R^{m x n} (or R) -> R^{m x n}
+    """
+
+    variadic = True
+    level = "sum"
+    natural = True
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        return _agree(shapes, same)
+
+    def construct(self, args: Args) -> Expr:
+        return add(*args, shape=_agree(tuple([a.shape for a in args]), lambda a, b: a))
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        return add(*dx, shape=y.shape)
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        if x[i].is_scalar and not y.is_scalar:
+            return OPERATORS["sum"](g)
+        return g
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-sum"
+
+    def facts(self, x: Args) -> Facts:
+        known = [facts(a) for a in x]
+        if any(a.is_scalar for a in x) and not all(a.is_scalar for a in x):  # spread scalars: only signs survive
+            return _signs_of_sum(known)
+        kept = frozenset.intersection(*known) & {SYMMETRIC, DIAGONAL, PSD, INTEGER}
+        if all(PSD in k for k in known) and any(SPD in k for k in known):
+            kept |= {SPD}
+        return kept | _signs_of_sum(known)
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        return reduce(lambda a, b: a + b, x)
+
+
+def _signs_of_sum(known: list[Facts]) -> Facts:
+    if all(NONNEGATIVE in k for k in known):
+        return frozenset({POSITIVE} if any(POSITIVE in k for k in known) else {NONNEGATIVE})
+    return frozenset()
+
+
+@final
+class Product(Multilinear):
+    """Matrix product; a 1 x 1 factor scales, wherever it stands.
+
+    Rule     d(A*B) = dA*B + A*dB
+    Shapes   A in R^{m x n}, B in R^{n x p} -> R^{m x p}
+    Source   MN19 8.1
+    """
+
+    variadic = True
+    level = "product"
+    natural = True
+    source = "MN19 8.1"
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        rows, cols = SCALAR
+        begun = False
+        for r, c in shapes:
+            if r is ONE and c is ONE:
+                continue
+            if begun:
+                same(cols, r)
+            else:
+                rows, begun = r, True
+            cols = c
+        return (rows, cols)
+
+    def construct(self, args: Args) -> Expr:
+        return product(*args)
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        if x[i].is_scalar:
+            rest = product(*x[:i], *x[i + 1 :])
+            return product(g, rest) if y.is_scalar else OPERATORS["inner"](rest, g)
+        scale = [a for a in x if a.is_scalar]
+        before = [a.T for a in reversed(x[:i]) if not a.is_scalar]
+        after = [a.T for a in reversed(x[i + 1 :]) if not a.is_scalar]
+        return product(*scale, *before, g, *after)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-cyclic"
+
+    def facts(self, x: Args) -> Facts:
+        known = [facts(a) for a in x]
+        found: set[str] = set()
+        scalars = [k for a, k in zip(x, known, strict=True) if a.is_scalar]
+        matrices = [a for a in x if not a.is_scalar]
+        if all(NONNEGATIVE in k for k in known):
+            found.add(POSITIVE if all(POSITIVE in k for k in known) else NONNEGATIVE)
+        if all(INTEGER in k for k in known):
+            found.add(INTEGER)
+        if not matrices:
+            return frozenset(found)
+        inner = [facts(a) for a in matrices]
+        positive = all(POSITIVE in k for k in scalars)
+        for fact in (INVERTIBLE, ORTHOGONAL, DIAGONAL):
+            if all(fact in k for k in inner) and (fact == DIAGONAL or (not scalars if fact == ORTHOGONAL else positive)):
+                found.add(fact)
+        if len(matrices) == 1:
+            found |= inner[0] & {SYMMETRIC}
+            if positive:
+                found |= inner[0] & {PSD, SPD}
+        elif _is_palindrome(matrices):
+            middle = matrices[len(matrices) // 2]
+            odd = len(matrices) % 2 == 1
+            if not odd or has(middle, SYMMETRIC):
+                found.add(SYMMETRIC)
+            if all(NONNEGATIVE in k for k in scalars) and (not odd or has(middle, PSD)):
+                outer = all(has(a, INVERTIBLE) for a in matrices)
+                found.add(SPD if outer and positive and (not odd or has(middle, SPD)) else PSD)
+        return frozenset(found)
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        out: Any = None
+        scale: Any = 1
+        for a in x:
+            if a.shape == (1, 1) and out is not None and out.shape[1] != 1:
+                scale = scale * a[0, 0]
+            elif out is None:
+                out = a
+            else:
+                out = a * out[0, 0] if out.shape == (1, 1) else out.dot(a) if a.shape != (1, 1) else out * a[0, 0]
+        return out * scale
+
+
+def _is_palindrome(factors: list[Expr]) -> bool:
+    """Whether the product reads A*B*...*B'*A'."""
+    return all(factors[-1 - i] is factors[i].T for i in range(len(factors) // 2))
+
+
+@final
+class Hadamard(Multilinear):
+    """Elementwise product.
+
+    Rule     d(A .* B) = dA .* B + A .* dB
+    Shapes   A, B in R^{m x n} -> R^{m x n}
+    Source   MN19 3.6
+    """
+
+    variadic = True
+    level = "product"
+    natural = True
+    source = "MN19 3.6"
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        return _agree(shapes, same)
+
+    def construct(self, args: Args) -> Expr:
+        return hadamard(*args)
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return hadamard(*x[:i], *x[i + 1 :], g)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-hadamard"
+
+    def facts(self, x: Args) -> Facts:
+        known = [facts(a) for a in x]
+        found = frozenset.intersection(*known) & {SYMMETRIC, PSD, SPD, POSITIVE, NONNEGATIVE}  # PSD: Schur's theorem
+        return found | {DIAGONAL} if any(DIAGONAL in k for k in known) else found
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        return reduce(lambda a, b: a * b, x)
+
+
+@final
+class Power(Smooth):
+    """Elementwise power ``x.^p``; of a scalar ``s^p``.
+
+    Rule     d(x.^p) = p*x.^(p-1) .* dx  (constant p)
+    Shapes   x in R^{m x n}, p in R or R^{m x n} -> R^{m x n}
+    Domain   x > 0 where p is not a whole number or varies
+    """
+
+    takes = {}
+    level = "power"
+    natural = True
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        base, exponent = shapes
+        if exponent != SCALAR and base == SCALAR:
+            return exponent
+        return _agree(shapes, same)
+
+    def construct(self, args: Args) -> Expr:
+        return power(*args)
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        base, exponent = x
+        dbase, dexponent = dx
+        return add(
+            hadamard(exponent, power(base, add(exponent, const(-1))), dbase),
+            hadamard(y, OPERATORS["log"](base), dexponent) if not dexponent.is_zero else zeros(y.shape),
+            shape=y.shape,
+        )
+
+    def facts(self, x: Args) -> Facts:
+        base, exponent = facts(x[0]), number_of(x[1])
+        if POSITIVE in base:
+            return frozenset({POSITIVE})
+        if isinstance(exponent, int) and exponent > 0 and (exponent % 2 == 0 or NONNEGATIVE in base):
+            return frozenset({NONNEGATIVE}) | (base & {SYMMETRIC})
+        return base & {SYMMETRIC, DIAGONAL} if isinstance(exponent, int) and exponent > 0 else base & {SYMMETRIC}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        return x[0] ** x[1]
+
+
+@final
+class Transpose(Linear):
+    """Transpose.
+
+    Rule     d(A') = (dA)'
+    Shapes   A in R^{m x n} -> R^{n x m}
+    """
+
+    level = "power"
+    slots = ("power",)
+    text = "{A}'"
+    latex = r"{A}^\top"
+    natural = True
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        ((rows, cols),) = shapes
+        return (cols, rows)
+
+    def construct(self, args: Args) -> Expr:
+        return transpose(args[0])
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return transpose(g)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-transpose"
+
+    def facts(self, x: Args) -> Facts:
+        return facts(x[0]) - {CONSTANT}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        return x[0].T
+
+
+ADD, PRODUCT, HADAMARD, POWER, TRANSPOSE = Add(), Product(), Hadamard(), Power(), Transpose()
+
+
+def _checked(op: Any, args: tuple[Expr, ...]) -> Expr:
+    try:
+        return make(op, args)
+    except DimMismatch as e:
+        raise TypeError(f"{op} of shapes {[tuple(map(str, a.shape)) for a in args]}: {e}") from e
+
+
+def add(*terms: ExprLike, shape: Shape | None = None) -> Expr:
+    """The sum; zeros are dropped. ``shape`` is that of the result where a scalar term alone would not show it."""
+    exprs = [as_expr(t) for t in terms]
+    if shape is None:
+        shape = _agree(tuple([e.shape for e in exprs]), lambda a, b: a)
+    kept = [e for e in exprs if not e.is_zero]
+    if not kept:
+        return zeros(shape)
+    if shape != SCALAR and all(e.is_scalar for e in kept):
+        return product(add(*kept), ones(*shape))
+    return kept[0] if len(kept) == 1 else _checked(ADD, tuple(kept))
+
+
+def product(*factors: ExprLike) -> Expr:
+    """The product of matrices and numbers, read from left to right.
+
+    Numbers are gathered into one in front. A run of factors that has become a scalar, as ``x'*y`` in ``x'*y*z``, is
+    closed into a factor of its own, since ``y*z`` does not exist.
+    """
+    exprs = [as_expr(f) for f in factors]
+    first = exprs[0] if exprs else const(1)
+    if isinstance(first.op, Product) and isinstance(first.args[0].op, Const):  # (-A)*B is -A*B
+        exprs[0:1] = first.args
+    coefficient: Number = 1
+    rest: list[Expr] = []
+    run_start, run_rows, run_cols = -1, ONE, ONE
+    for e in exprs:
+        number = number_of(e)
+        if number is not None:
+            coefficient = coefficient * number
+            continue
+        if not e.is_scalar:
+            if run_start >= 0 and run_rows is ONE and run_cols is ONE:
+                rest[run_start:] = [make(PRODUCT, tuple(rest[run_start:]))]
+                run_start = -1
+            if run_start < 0:
+                run_start, run_rows = len(rest), e.rows
+            elif run_cols is not e.rows:
+                raise TypeError(f"product of shapes {[tuple(map(str, a.shape)) for a in exprs]}")
+            run_cols = e.cols
+        rest.append(e)
+    if not coefficient or any(e.is_zero for e in rest):
+        return zeros((run_rows, run_cols) if run_start >= 0 else SCALAR)
+    if coefficient != 1 or not rest:
+        if len(rest) == 1 and isinstance(rest[0].op, Product) and isinstance(rest[0].args[0].op, Const):
+            return product(coefficient * rest[0].args[0].op.number, *rest[0].args[1:])
+        rest.insert(0, const(coefficient))
+    return rest[0] if len(rest) == 1 else _checked(PRODUCT, tuple(rest))
+
+
+def hadamard(*factors: ExprLike) -> Expr:
+    """The elementwise product; scalar factors scale it."""
+    exprs = [as_expr(f) for f in factors]
+    scalars = [e for e in exprs if e.is_scalar]
+    others = [e for e in exprs if not e.is_scalar]
+    if not others:
+        return product(*scalars)
+    if any(e.is_zero for e in others):
+        return zeros(others[0].shape)
+    joined = others[0] if len(others) == 1 else _checked(HADAMARD, tuple(others))
+    return product(*scalars, joined) if scalars else joined
+
+
+def power(base: ExprLike, exponent: ExprLike) -> Expr:
+    """The elementwise power; powers of numbers that stay small are computed."""
+    x, p = as_expr(base), as_expr(exponent)
+    a, b = number_of(x), number_of(p)
+    if b == 1:
+        return x
+    if a is not None and isinstance(b, int) and (a or b > 0):
+        if isinstance(a, float):
+            return const(a**b)
+        size = Fraction(a)
+        if abs(b) * max(abs(size.numerator).bit_length(), size.denominator.bit_length()) <= _LARGEST_POWER_BITS:
+            return const(size**b)
+    return _checked(POWER, (x, p))
+
+
+def transpose(a: Expr) -> Expr:
+    """The transpose; of a scalar itself, of a transpose its argument."""
+    if a.is_scalar:
+        return a
+    if a.op is TRANSPOSE:
+        return a.args[0]
+    return zeros((a.cols, a.rows)) if a.is_zero else make(TRANSPOSE, (a,))
+
+
+def _chained(op: Any, build: Any) -> Any:
+    """An operator of Python, which associates to the left: ``A @ B @ C`` is one product of three."""
+
+    def join(left: ExprLike, right: ExprLike) -> Expr:
+        first = left.args if isinstance(left, Expr) and left.op is op else (left,)
+        result: Expr = build(*first, right)
+        return result
+
+    return join
+
+
+OPERATORS["add"] = _chained(ADD, add)
+OPERATORS["product"] = _chained(PRODUCT, product)
+OPERATORS["hadamard"] = _chained(HADAMARD, hadamard)
+OPERATORS["power"] = power
+OPERATORS["transpose"] = transpose

@@ -1,0 +1,152 @@
+"""Products beyond the matrix product: Kronecker, column-wise Khatri-Rao, inner."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from matcalc.dims import SCALAR
+from matcalc.expr import OPERATORS, Expr
+from matcalc.facts import DIAGONAL, INVERTIBLE, NONNEGATIVE, ORTHOGONAL, POSITIVE, PSD, SPD, SYMMETRIC, Facts, facts
+from matcalc.primitives.algebra import product, transpose
+from matcalc.primitives.base import Args, Multilinear, Sizes, m, n, p, q
+from matcalc.primitives.leaves import identity, ones
+
+
+@final
+class Kron(Multilinear):
+    """Kronecker product: the block matrix of ``A[i,j]*B``.
+
+    Rule     d kron(A, B) = kron(dA, B) + kron(A, dB)
+    Shapes   A in R^{m x n}, B in R^{p x q} -> R^{m*p x n*q}
+    Source   MN19 2.2
+    """
+
+    name = "kron"
+    takes = {"A": (m, n), "B": (p, q)}
+    gives = (m * p, n * q)
+    text = "{A} ⊗ {B}"
+    latex = r"{A} \otimes {B}"
+    level = "product"
+    slots = ("product", "unary")
+    code = "{xp}.kron({A}, {B})"
+    source = "MN19 2.2"
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        # Block (k, l) of g meets block (k, l) of the value, A[k,l]*B: multiply entrywise, then add within blocks
+        # (for A) or across blocks (for B).
+        a, b = x
+        if i == 0:
+            within = kron(ones(*a.shape), b) * g
+            return kron(identity(a.rows), ones(b.rows).T) @ within @ kron(identity(a.cols), ones(b.cols))
+        across = kron(a, ones(*b.shape)) * g
+        return kron(ones(a.rows).T, identity(b.rows)) @ across @ kron(ones(a.cols), identity(b.cols))
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-kronecker"
+
+    def facts(self, x: Args) -> Facts:
+        both = facts(x[0]) & facts(x[1])
+        return both & {SYMMETRIC, PSD, SPD, DIAGONAL, ORTHOGONAL, INVERTIBLE, POSITIVE, NONNEGATIVE}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        a, b = x
+        return (a[:, None, :, None] * b[None, :, None, :]).reshape(a.shape[0] * b.shape[0], -1)
+
+
+@final
+class KhatriRao(Multilinear):
+    """Column-wise Khatri-Rao product: column j is ``kron(A[:,j], B[:,j])``.
+
+    Rule     d khatri_rao(A, B) = khatri_rao(dA, B) + khatri_rao(A, dB)
+    Shapes   A in R^{m x n}, B in R^{p x n} -> R^{m*p x n}
+    Source   MN19 3.6
+    """
+
+    name = "khatri_rao"
+    takes = {"A": (m, n), "B": (p, n)}
+    gives = (m * p, n)
+    text = "khatri_rao({A}, {B})"
+    latex = r"{A} \ast {B}"
+    slots = ("sum", "sum")
+    latex_slots = ("unary", "unary")
+    code = "({A}[:, None, :] * {B}[None, :, :]).reshape(-1, {A}.shape[1])"
+    source = "MN19 3.6"
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        a, b = x
+        if i == 0:
+            return kron(identity(a.rows), ones(b.rows).T) @ (kron(ones(a.rows), b) * g)
+        return kron(ones(a.rows).T, identity(b.rows)) @ (khatri_rao(a, ones(*b.shape)) * g)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-khatri-rao"
+
+    def facts(self, x: Args) -> Facts:
+        return facts(x[0]) & facts(x[1]) & {POSITIVE, NONNEGATIVE}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        a, b = x
+        return (a[:, None, :] * b[None, :, :]).reshape(-1, a.shape[1])
+
+
+@final
+class Inner(Multilinear):
+    """Inner product ⟨A, B⟩ = tr(A'*B), the sum of the products of the entries.
+
+    Rule     d <A, B> = <dA, B> + <A, dB>
+    Shapes   A, B in R^{m x n} -> R
+    """
+
+    name = "inner"
+    takes = {"A": (m, n), "B": (m, n)}
+    gives = SCALAR
+    text = "<{A}, {B}>"
+    latex = r"\left\langle {A}, {B} \right\rangle"
+    slots = ("sum", "sum")
+    code = "({A} * {B}).sum()"
+    natural = True
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return product(g, x[1 - i])
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-inner"
+
+    def facts(self, x: Args) -> Facts:
+        a, b = facts(x[0]), facts(x[1])
+        if POSITIVE in a and POSITIVE in b:
+            return frozenset({POSITIVE})
+        if x[0] is x[1] or (NONNEGATIVE in a and NONNEGATIVE in b) or (PSD in a and PSD in b):
+            return frozenset({NONNEGATIVE})
+        return frozenset()
+
+    def construct(self, args: Args) -> Expr:
+        a, b = args
+        return product(a, b) if a.is_scalar and b.is_scalar else super().construct(args)
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        from matcalc.primitives.reference import scalar
+
+        return scalar((x[0] * x[1]).sum())
+
+
+KRON, KHATRI_RAO, INNER = Kron(), KhatriRao(), Inner()
+
+
+def kron(a: Expr, b: Expr) -> Expr:
+    """The Kronecker product; with a scalar it is the product."""
+    return product(a, b) if a.is_scalar or b.is_scalar else KRON.construct((a, b))
+
+
+def khatri_rao(a: Expr, b: Expr) -> Expr:
+    return KHATRI_RAO.construct((a, b))
+
+
+def inner(a: Expr, b: Expr) -> Expr:
+    """The inner product; of columns it reads ``a'*b``."""
+    return product(transpose(a), b) if a.is_column else INNER.construct((a, b))
+
+
+OPERATORS["inner"] = inner
+
+__all__ = ["INNER", "KHATRI_RAO", "KRON", "Inner", "KhatriRao", "Kron", "inner", "khatri_rao", "kron"]

@@ -1,0 +1,371 @@
+"""Sums, means, maxima, traces, norms, and the softmax family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+from matcalc.dims import ONE, SCALAR, Dim, Shape
+from matcalc.expr import OPERATORS, Expr, make
+from matcalc.facts import NONNEGATIVE, POSITIVE, PSD, SPD, Facts, facts
+from matcalc.primitives.algebra import add, power, product
+from matcalc.primitives.base import AXIS, Args, Linear, Option, Primitive, Same, Sizes, Smooth, m, n, zeros
+from matcalc.primitives.elementwise import exp, sign
+from matcalc.primitives.leaves import identity, ones, size
+from matcalc.primitives.products import inner
+
+
+class _Reduction(Primitive):
+    """Over all entries (axis None: a scalar), down the columns (0: a row) or along the rows (1: a column)."""
+
+    fields: ClassVar[tuple[str, ...]] = ("axis",)
+    options: ClassVar[tuple[Option, ...]] = (AXIS,)
+    axis: int | None
+    takes = {"A": (m, n)}
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        ((rows, cols),) = shapes
+        return SCALAR if self.axis is None else (ONE, cols) if self.axis == 0 else (rows, ONE)
+
+    def over(self, a: Expr, kept: Expr) -> Expr:
+        """``kept``, one number for each reduced part, spread back over the shape of ``a``."""
+        if self.axis is None:
+            return product(kept, ones(*a.shape))
+        return product(ones(a.rows), kept) if self.axis == 0 else product(kept, ones(a.cols).T)
+
+    def count(self, a: Expr) -> Dim:
+        """How many entries go into one number."""
+        return a.rows * a.cols if self.axis is None else a.shape[self.axis]
+
+
+@final
+class Sum(_Reduction, Linear):
+    """Sum of the entries: of all, down the columns (axis 0, a row) or along the rows (axis 1, a column).
+
+    Rule     d sum(A) = sum(dA)
+    Shapes   A in R^{m x n} -> R, R^{1 x n} (axis 0), R^m (axis 1)
+    """
+
+    name = "sum"
+    latex = r"\operatorname{sum}\left({A}{options}\right)"
+    code = "{A}.sum({axis})"
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return self.over(x[0], g)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-ones"
+
+    def facts(self, x: Args) -> Facts:
+        return facts(x[0]) & {POSITIVE, NONNEGATIVE} if PSD not in facts(x[0]) or self.axis is not None else frozenset({NONNEGATIVE})
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import numpy
+
+        return numpy.sum(x[0], axis=self.axis, keepdims=True)
+
+
+@final
+class Mean(_Reduction, Linear):
+    """Mean of the entries, along the axes of ``sum``.
+
+    Rule     d mean(A) = mean(dA)
+    Shapes   A in R^{m x n} -> R, R^{1 x n} (axis 0), R^m (axis 1)
+    """
+
+    name = "mean"
+    latex = r"\operatorname{mean}\left({A}{options}\right)"
+    code = "{A}.mean({axis})"
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return product(power(size(self.count(x[0])), -1), self.over(x[0], g))
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-ones"
+
+    def facts(self, x: Args) -> Facts:
+        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import mpmath
+        import numpy
+
+        total = numpy.sum(x[0], axis=self.axis, keepdims=True)
+        return total * (mpmath.mpf(total.size) / x[0].size)
+
+
+@final
+class Max(_Reduction, Smooth):
+    """Largest entry, along the axes of ``sum``.
+
+    Rule     d max(A) = <argmax(A), dA>
+    Shapes   A in R^{m x n} -> R, R^{1 x n} (axis 0), R^m (axis 1)
+    Domain   where the largest entry is unique
+    """
+
+    name = "max"
+    latex = r"\max\left({A}{options}\right)"
+    code = "{A}.max({axis})"
+    kink = "where several entries are largest, max has the subgradient that shares equally among them, as PyTorch"
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        chosen = make(ArgMax(self.axis), x)
+        return inner(chosen, dx[0]) if self.axis is None else make(Sum(self.axis), (chosen * dx[0],))
+
+    def facts(self, x: Args) -> Facts:
+        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import numpy
+
+        return numpy.max(x[0], axis=self.axis, keepdims=True)
+
+
+@final
+class ArgMax(_Reduction, Smooth):
+    """Indicator of the largest entry: 1 there and 0 elsewhere; equal shares where several are largest.
+
+    Rule     d argmax(A) = 0
+    Shapes   A in R^{m x n} -> R^{m x n}
+    Domain   where the largest entry is unique
+    """
+
+    name = "argmax"
+    latex = r"\operatorname{argmax}\left({A}{options}\right)"
+    code = "{rt}.argmax({A}{, axis})"
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        return shapes[0]
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        return zeros(y.shape)
+
+    def facts(self, x: Args) -> Facts:
+        return frozenset({NONNEGATIVE})
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import mpmath
+        import numpy
+
+        hit = (x[0] == numpy.max(x[0], axis=self.axis, keepdims=True)).astype(int)
+        return hit.astype(object) * mpmath.mpf(1) / numpy.sum(hit, axis=self.axis, keepdims=True).astype(object)
+
+
+@final
+class Trace(Linear):
+    """Trace.
+
+    Rule     d tr(A) = tr(dA)
+    Shapes   A in R^{n x n} -> R
+    Source   MN19 8.1
+    """
+
+    name = "tr"
+    takes = {"A": (n, n)}
+    gives = SCALAR
+    latex = r"\operatorname{tr}\left({A}\right)"
+    code = "{A}.trace()"
+    source = "MN19 8.1"
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return product(g, identity(x[0].rows))
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-identity"
+
+    def facts(self, x: Args) -> Facts:
+        known = facts(x[0])
+        return frozenset({POSITIVE} if SPD in known or POSITIVE in known else {NONNEGATIVE} if PSD in known or NONNEGATIVE in known else ())
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        from matcalc.primitives.reference import scalar
+
+        return scalar(x[0].trace())
+
+
+@final
+class Norm2(Smooth):
+    """Euclidean norm of a vector, Frobenius norm of a matrix.
+
+    Rule     d norm2(A) = <A, dA>/norm2(A)
+    Shapes   A in R^{m x n} -> R
+    Domain   A != 0
+    Source   MC12 2.6
+    """
+
+    name = "norm2"
+    takes = {"A": (m, n)}
+    gives = SCALAR
+    latex = r"\left\lVert {A} \right\rVert{norm}"
+    code = "{rt}.norm2({A})"
+    natural = True
+    kink = "norm2 has the subgradient 0 at 0, as PyTorch"
+    source = "MC12 2.6"
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        return inner(x[0], dx[0]) / y
+
+    def facts(self, x: Args) -> Facts:
+        return frozenset({NONNEGATIVE})
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import mpmath
+
+        from matcalc.primitives.reference import scalar
+
+        return scalar(mpmath.sqrt((x[0] * x[0]).sum()))
+
+
+@final
+class Norm1(Smooth):
+    """Sum of the absolute values of the entries.
+
+    Rule     d norm1(A) = <sign(A), dA>
+    Shapes   A in R^{m x n} -> R
+    Domain   no entry is 0
+    """
+
+    name = "norm1"
+    takes = {"A": (m, n)}
+    gives = SCALAR
+    latex = r"\left\lVert {A} \right\rVert_1"
+    code = "abs({A}).sum()"
+    kink = "norm1 has the subgradient 0 in an entry that is 0, as PyTorch"
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        return inner(sign(x[0]), dx[0])
+
+    def facts(self, x: Args) -> Facts:
+        return frozenset({NONNEGATIVE})
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        from matcalc.primitives.reference import scalar
+
+        return scalar(abs(x[0]).sum())
+
+
+class _Softmax(_Reduction, Smooth):
+    """By column; ``axis=1`` by row. A row vector goes as a whole, as a column does."""
+
+    axis: int
+
+    @classmethod
+    def from_call(cls, shapes: Sequence[Shape], options: tuple[Any, ...]) -> Primitive:
+        (axis,) = options
+        ((rows, cols),) = shapes
+        return cls(axis if axis is not None else 1 if rows is ONE and cols is not ONE else 0)
+
+    def shown_options(self, x: Args) -> tuple[str, ...]:
+        return () if self is type(self).from_call((x[0].shape,), (None,)) else (f"axis={self.axis}",)
+
+    def total(self, a: Expr) -> Expr:
+        """The sums along the axis."""
+        return OPERATORS["sum"](a) if a.shape[1 - self.axis] is ONE else Sum(self.axis)(a)
+
+    def spread(self, a: Expr, kept: Expr) -> Expr:
+        """Sums along the axis, brought to the shape of ``a`` (a scalar spreads by itself)."""
+        return kept if kept.is_scalar else self.over(a, kept)
+
+    def weighted(self, s: Expr, d: Expr) -> Expr:
+        """The sums of ``s .* d`` along the axis; of columns ``s'*d``."""
+        return inner(s, d) if s.shape[1 - self.axis] is ONE else Sum(self.axis)(s * d)
+
+
+@final
+class Softmax(_Softmax):
+    """Softmax ``exp(x)/sum(exp(x))`` of a column (of each column of a matrix).
+
+    Rule     d softmax(x) = softmax(x) .* (dx - softmax(x)'*dx)
+    Shapes   x in R^n -> R^n
+    Source   GBC16 4.1
+    """
+
+    name = "softmax"
+    latex = r"\operatorname{softmax}\left({A}{options}\right)"
+    code = "{rt}.softmax({A}, {axis})"
+    source = "GBC16 4.1"
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        return shapes[0]
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        return y * (dx[0] - self.spread(y, self.weighted(y, dx[0])))
+
+    def facts(self, x: Args) -> Facts:
+        return frozenset({POSITIVE})
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import numpy
+
+        from matcalc.primitives.reference import entrywise
+
+        e = entrywise(exp.value, x[0])
+        return e / numpy.sum(e, axis=self.axis, keepdims=True)
+
+
+@final
+class LogSumExp(_Softmax):
+    """``log(sum(exp(x)))`` of a column (of each column of a matrix: a row).
+
+    Rule     d logsumexp(x) = softmax(x)'*dx
+    Shapes   x in R^n -> R
+    Source   GBC16 4.1
+    """
+
+    name = "logsumexp"
+    latex = r"\operatorname{logsumexp}\left({A}{options}\right)"
+    code = "{rt}.logsumexp({A}, {axis})"
+    source = "GBC16 4.1"
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        return self.weighted(Softmax(self.axis)(x[0]), dx[0])
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import mpmath
+        import numpy
+
+        from matcalc.primitives.reference import entrywise
+
+        return entrywise(mpmath.log, numpy.sum(entrywise(exp.value, x[0]), axis=self.axis, keepdims=True))
+
+
+@final
+class LogSoftmax(_Softmax):
+    """``x - logsumexp(x)`` of a column (of each column of a matrix).
+
+    Rule     d log_softmax(x) = dx - softmax(x)'*dx
+    Shapes   x in R^n -> R^n
+    Source   GBC16 4.1
+    """
+
+    name = "log_softmax"
+    latex = r"\operatorname{log\,softmax}\left({A}{options}\right)"
+    code = "{rt}.log_softmax({A}, {axis})"
+    source = "GBC16 4.1"
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        return shapes[0]
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        return add(dx[0], -self.spread(y, self.weighted(Softmax(self.axis)(x[0]), dx[0])))
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        return x[0] - LogSumExp(self.axis).value(sizes, *x)
+
+
+SUM, TRACE, NORM2, NORM1 = Sum(None), Trace(), Norm2(), Norm1()
+
+
+def total(a: Expr) -> Expr:
+    """The sum of all entries; of a scalar itself."""
+    return a if a.is_scalar else SUM.construct((a,))
+
+
+def tr(a: Expr) -> Expr:
+    """The trace; of a scalar itself."""
+    return a if a.is_scalar else TRACE.construct((a,))
+
+
+OPERATORS["sum"] = total
+
+__all__ = ["NORM1", "NORM2", "SUM", "TRACE", "ArgMax", "LogSoftmax", "LogSumExp", "Max", "Mean", "Norm1", "Norm2", "Softmax", "Sum", "Trace", "total", "tr"]

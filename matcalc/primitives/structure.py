@@ -1,0 +1,353 @@
+"""Rearrangements: diagonal both ways, vec, reshape, concatenation, entries and slices, unit vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias, final
+
+from matcalc.dims import ONE, Dim, Shape, dim
+from matcalc.expr import Expr, make
+from matcalc.facts import DIAGONAL, NONNEGATIVE, POSITIVE, PSD, SPD, Facts, facts
+from matcalc.primitives.algebra import product
+from matcalc.primitives.base import Args, Linear, Option, Primitive, Same, Sizes, Smooth, m, n, zeros
+
+
+@final
+class Diagonal(Linear):
+    """The diagonal matrix of a column.
+
+    Rule     d diag(x) = diag(dx)
+    Shapes   x in R^n -> R^{n x n}
+    """
+
+    name = "diag"
+    takes = {"x": (n, ONE)}
+    gives = (n, n)
+    latex = r"\operatorname{diag}\left({x}\right)"
+    code = "{xp}.diag({x})"
+
+    @classmethod
+    def accepts(cls, shapes: Sequence[Shape]) -> bool:
+        return shapes[0][1] is ONE
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return diagonal_part(g)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-diagonal"
+
+    def facts(self, x: Args) -> Facts:
+        known = facts(x[0])
+        return frozenset({DIAGONAL} | ({SPD} if POSITIVE in known else {PSD} if NONNEGATIVE in known else set()) | (known & {NONNEGATIVE}))
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import numpy
+
+        out = numpy.zeros((len(x[0]), len(x[0])), dtype=int).astype(object)
+        out[range(len(x[0])), range(len(x[0]))] = x[0][:, 0]
+        return out
+
+
+@final
+class DiagonalPart(Linear):
+    """The column of the diagonal entries of a square matrix.
+
+    Rule     d diag(A) = diag(dA)
+    Shapes   A in R^{n x n} -> R^n
+    """
+
+    name = "diag"
+    takes = {"A": (n, n)}
+    gives = (n, ONE)
+    latex = r"\operatorname{diag}\left({A}\right)"
+    code = "{A}.diagonal()"
+
+    @classmethod
+    def accepts(cls, shapes: Sequence[Shape]) -> bool:
+        return shapes[0][1] is not ONE
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return diagonal(g)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-diagonal"
+
+    def facts(self, x: Args) -> Facts:
+        known = facts(x[0])
+        return frozenset({POSITIVE} if SPD in known or POSITIVE in known else {NONNEGATIVE} if PSD in known or NONNEGATIVE in known else ())
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        return x[0].diagonal().reshape(-1, 1)
+
+
+@final
+class Vec(Linear):
+    """The columns of a matrix stacked into one.
+
+    Rule     d vec(A) = vec(dA)
+    Shapes   A in R^{m x n} -> R^{m*n}
+    Source   MN19 2.4
+    """
+
+    name = "vec"
+    takes = {"A": (m, n)}
+    gives = (m * n, ONE)
+    latex = r"\operatorname{vec}\left({A}\right)"
+    code = "{A}.ravel('F')"
+    source = "MN19 2.4"
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return reshape(g, x[0].shape)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-vec"
+
+    def facts(self, x: Args) -> Facts:
+        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        return x[0].reshape(-1, 1, order="F")
+
+
+@final
+class Reshape(Linear):
+    """The matrix of given shape with the same vec (entries are read and written by columns).
+
+    Rule     d reshape(A, p, q) = reshape(dA, p, q)
+    Shapes   A in R^{m x n}, m*n = p*q -> R^{p x q}
+    """
+
+    name = "reshape"
+    fields = ("shape",)
+    options = (Option("m", "dim", required=True), Option("n", "dim", ONE))
+    takes = {"A": (m, n)}
+    shape: Shape
+    latex = r"\operatorname{reshape}\left({A}{options}\right)"
+    code = "{A}.reshape({shape}, order='F')"
+
+    @classmethod
+    def from_call(cls, shapes: Sequence[Shape], options: tuple[Any, ...]) -> Primitive:
+        return cls(options)
+
+    def shown_options(self, x: Args) -> tuple[str, ...]:
+        rows, cols = self.shape
+        return (str(rows),) if cols is ONE else (str(rows), str(cols))
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        ((rows, cols),) = shapes
+        same(rows * cols, self.shape[0] * self.shape[1])
+        return self.shape
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return reshape(g, x[0].shape)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-vec"
+
+    def facts(self, x: Args) -> Facts:
+        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        return x[0].reshape([d.evaluate(sizes) for d in self.shape], order="F")
+
+
+class _Concatenation(Linear):
+    """Of any number of blocks, along ``axis``."""
+
+    axis: int
+    variadic = True
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        along, across = dim(0), shapes[0][1 - self.axis]
+        for shape in shapes:
+            along = along + shape[self.axis]
+            across = same(across, shape[1 - self.axis])
+        return (along, across) if self.axis == 0 else (across, along)
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        first = sum((a.shape[self.axis] for a in x[:i]), dim(0)) + 1
+        block: Where = (first, first + x[i].shape[self.axis] - 1)
+        return sliced(g, block, ALL) if self.axis == 0 else sliced(g, ALL, block)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-blocks"
+
+    def facts(self, x: Args) -> Facts:
+        return frozenset.intersection(*map(facts, x)) & {POSITIVE, NONNEGATIVE}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import numpy
+
+        return numpy.concatenate(x, axis=self.axis)
+
+
+@final
+class HCat(_Concatenation):
+    """Blocks side by side.
+
+    Rule     d hcat(A, B) = hcat(dA, dB)
+    Shapes   A in R^{m x n}, B in R^{m x p} -> R^{m x (n+p)}
+    """
+
+    name = "hcat"
+    axis = 1
+    latex = r"\begin{bmatrix} {& } \end{bmatrix}"
+    code = "{xp}.hstack(({,}))"
+
+
+@final
+class VCat(_Concatenation):
+    """Blocks on top of each other.
+
+    Rule     d vcat(A, B) = vcat(dA, dB)
+    Shapes   A in R^{m x n}, B in R^{p x n} -> R^{(m+p) x n}
+    """
+
+    name = "vcat"
+    axis = 0
+    latex = r"\begin{bmatrix} {\\ } \end{bmatrix}"
+    code = "{xp}.vstack(({,}))"
+
+
+# One place of an index: everything, one index (a further argument of the node), or a range of dimensions, 1-based.
+ALL, AT = "all", "at"
+Where: TypeAlias = str | tuple[Dim, Dim]
+
+
+@final
+class Slice(Linear):
+    """Entries, rows, columns and blocks: ``x[i]``, ``A[i,j]``, ``A[i,:]``, ``A[:,j]``, ``A[1:k,:]``; indices from 1.
+
+    Rule     d A[i,j] = dA[i,j]
+    Shapes   A in R^{m x n} -> the rows and columns that are named
+    """
+
+    fields = ("row", "col")
+    row: Where
+    col: Where
+    level = "power"
+
+    @property
+    def integer_slots(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(range(1, 1 + (self.row == AT) + (self.col == AT)))
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        for shape in shapes[1:]:
+            same(shape[0], ONE)
+            same(shape[1], ONE)
+        rows, cols = (
+            ONE if where == AT else length if isinstance(where, str) else where[1] - where[0] + 1
+            for where, length in zip((self.row, self.col), shapes[0], strict=True)
+        )
+        return (rows, cols)
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        indices = list(x[1:])
+        rows, cols = x[0].shape
+        if self.row == AT:
+            g = product(unit(indices.pop(0), rows), g)
+        elif not isinstance(self.row, str):
+            g = _padded(VCat(), g, self.row, rows, lambda k: (k, g.cols))
+        if self.col == AT:
+            g = product(g, unit(indices.pop(0), cols).T)
+        elif not isinstance(self.col, str):
+            g = _padded(HCat(), g, self.col, cols, lambda k: (g.rows, k))
+        return g
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-entry"
+
+    def facts(self, x: Args) -> Facts:
+        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        a, *indices = x
+
+        def positions(where: Where, length: int) -> slice:
+            if where == AT:
+                at = int(indices.pop(0)[0, 0])
+                if not 1 <= at <= length:
+                    raise IndexError(f"index {at} is outside 1..{length}")
+                return slice(at - 1, at)
+            return slice(None) if isinstance(where, str) else slice(where[0].evaluate(sizes) - 1, where[1].evaluate(sizes))
+
+        rows = positions(self.row, a.shape[0])
+        return a[rows, positions(self.col, a.shape[1])]
+
+
+def _padded(cat: Primitive, g: Expr, where: tuple[Dim, Dim], length: Dim, shape: Any) -> Expr:
+    """``g`` put at its place among zeros."""
+    before, after = where[0] - 1, length - where[1]
+    blocks = [zeros(shape(before))] if before.value != 0 else []
+    blocks.append(g)
+    if after.value != 0:
+        blocks.append(zeros(shape(after)))
+    return cat.construct(tuple(blocks)) if len(blocks) > 1 else g
+
+
+@final
+class Unit(Smooth):
+    """The unit vector ``e(i, n)``: 1 in entry i, else 0.
+
+    Rule     d e(i, n) = 0
+    Shapes   -> R^n
+    """
+
+    name = "e"
+    fields = ("order",)
+    options = (Option("n", "dim", required=True),)
+    integer_slots = (0,)
+    takes = {"i": (ONE, ONE)}
+    order: Dim
+    latex = "e_{{{i}}}"
+    code = "{rt}.unit({i}, {order})"
+
+    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
+        return (self.order, ONE)
+
+    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
+        return zeros(y.shape)
+
+    def facts(self, x: Args) -> Facts:
+        return frozenset({NONNEGATIVE})
+
+    def value(self, sizes: Sizes, *x: Any) -> Any:
+        import numpy
+
+        out = numpy.zeros((self.order.evaluate(sizes), 1), dtype=int).astype(object)
+        out[int(x[0][0, 0]) - 1, 0] = 1
+        return out
+
+
+def diagonal(x: Expr) -> Expr:
+    return x if x.is_scalar else Diagonal().construct((x,))
+
+
+def diagonal_part(a: Expr) -> Expr:
+    return a if a.is_scalar else DiagonalPart().construct((a,))
+
+
+def vec(a: Expr) -> Expr:
+    """The columns stacked; a column is its own vec."""
+    return a if a.cols is ONE else Vec().construct((a,))
+
+
+def reshape(a: Expr, shape: Shape) -> Expr:
+    return a if a.shape == shape else Reshape(shape).construct((a,))
+
+
+def unit(i: Expr, order: Dim) -> Expr:
+    return make(Unit(order), (i,))
+
+
+def sliced(a: Expr, row: Where, col: Where, *indices: Expr) -> Expr:
+    """The entries of ``a`` at ``row`` and ``col``; the whole range is everything."""
+    rows, cols = a.shape
+    if row == (ONE, rows):
+        row = ALL
+    if col == (ONE, cols):
+        col = ALL
+    return a if row == ALL and col == ALL else Slice(row, col).construct((a, *indices))
+
+
+__all__ = ["ALL", "AT", "Diagonal", "DiagonalPart", "HCat", "Reshape", "Slice", "Unit", "VCat", "Vec", "Where", "diagonal", "diagonal_part", "reshape", "sliced", "unit", "vec"]
