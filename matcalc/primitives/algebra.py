@@ -262,10 +262,6 @@ class Transpose(Linear):
     Shapes   A in R^{m x n} -> R^{n x m}
     """
 
-    level = "power"
-    slots = ("power",)
-    text = "{A}'"
-    latex = r"{A}^\top"
     natural = True
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:

@@ -57,12 +57,15 @@ class Primitive(ABC):
     kink: ClassVar[str] = ""  # what is returned where it is not differentiable
     source: ClassVar[str] = ""
 
-    # How it is printed. ``{A}`` is the slot, ``{axis}`` an option; an empty text means name(arguments, options).
+    # How it is printed: a template in which ``{A}`` is the slot; an empty text means name(arguments, options). The
+    # operators with exponents or any number of operands are put together by printing/printer.py. A ``latex`` without
+    # slots is what stands for the name.
     text: ClassVar[str] = ""
     latex: ClassVar[str] = ""
     level: ClassVar[str] = "atom"
     slots: ClassVar[tuple[str, ...]] = ()  # the level that each operand must have to go without brackets
-    latex_slots: ClassVar[tuple[str, ...]] = ()  # where they differ in LaTeX
+    latex_level: ClassVar[str] = ""  # level and slots, where they differ in LaTeX
+    latex_slots: ClassVar[tuple[str, ...]] = ()
 
     # NumPy code. It sees matrices unless ``natural``: then vectors come as one-dimensional arrays, scalars as numbers.
     code: ClassVar[str] = ""

@@ -52,7 +52,6 @@ class Conv(_Filter):
     """
 
     name = "conv"
-    latex = r"{K} \ast {X}"
     code = "{rt}.conv({K}, {X}, {mode})"
     source = "GBC16 9.1"
 
@@ -86,7 +85,6 @@ class Corr(_Filter):
     """
 
     name = "corr"
-    latex = r"{K} \star {X}"
     code = "{rt}.corr({K}, {X}, {mode})"
     source = "GBC16 9.1"
 
@@ -112,7 +110,6 @@ class Flip(Linear):
     name = "flip"
     takes = {"A": (m, n)}
     gives = (m, n)
-    latex = r"\operatorname{flip}\left({A}\right)"
     code = "{A}[::-1, ::-1]"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
@@ -162,7 +159,6 @@ class Crop(_Central):
     """
 
     name = "crop"
-    latex = r"\operatorname{crop}\left({A}{options}\right)"
     code = "{rt}.crop({A}, {shape})"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
@@ -186,7 +182,6 @@ class Pad(_Central):
     """
 
     name = "pad"
-    latex = r"\operatorname{pad}\left({A}{options}\right)"
     code = "{rt}.pad({A}, {shape})"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:

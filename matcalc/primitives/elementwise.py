@@ -12,6 +12,7 @@ from typing import Any
 
 from matcalc.expr import OPERATORS, Expr
 from matcalc.facts import NONNEGATIVE, POSITIVE
+from matcalc.primitives import algebra as algebra  # puts the operators that the rows are written with in place
 from matcalc.primitives.base import make, zeros
 from matcalc.primitives.functions import Known, Slope
 from matcalc.primitives.leaves import Pi, const

@@ -49,7 +49,6 @@ class Pi(Leaf):
 
     name = "pi"
     shape = SCALAR
-    latex = r"\pi"
 
     def facts(self, x: Args) -> Facts:
         return frozenset({POSITIVE})
@@ -119,7 +118,6 @@ class Identity(Leaf):
     fields = ("order",)
     options = (Option("n", "dim", required=True),)
     order: Dim
-    latex = "I"
     code = "{xp}.eye({n})"
 
     @property
@@ -142,7 +140,6 @@ class Ones(Leaf):
     name = "ones"
     fields = ("shape",)
     options = (Option("m", "dim", required=True), Option("n", "dim", ONE))
-    latex = r"\mathbf{1}"
 
     @classmethod
     def from_call(cls, shapes: Sequence[Shape], options: tuple[Any, ...]) -> Primitive:
@@ -173,7 +170,6 @@ class Commutation(Leaf):
     options = (Option("m", "dim", required=True), Option("n", "dim", required=True))
     m: Dim
     n: Dim
-    latex = "K_{{{m},{n}}}"
     source = "MN19 3.7"
 
     @property

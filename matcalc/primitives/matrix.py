@@ -31,10 +31,6 @@ class Inv(Smooth):
     takes = {"A": (n, n)}
     gives = (n, n)
     domain = "A invertible"
-    text = "{A}^-1"
-    latex = "{A}^{-1}"
-    level = "power"
-    slots = ("power",)
     code = "{xp}.linalg.inv({A})"
     source = "MN19 8.4"
 
@@ -65,7 +61,7 @@ class Det(Smooth):
     name = "det"
     takes = {"A": (n, n)}
     gives = SCALAR
-    latex = r"\det\left({A}\right)"
+    latex = r"\det"
     code = "{xp}.linalg.det({A})"
     source = "MN19 8.3"
 
@@ -95,7 +91,6 @@ class LogDet(Smooth):
     takes = {"A": (n, n)}
     gives = SCALAR
     domain = "A invertible; where det A < 0, logdet is log|det A|"
-    latex = r"\log\det\left({A}\right)"
     code = "{xp}.linalg.slogdet({A})[1]"
     source = "MN19 8.3"
 
@@ -124,7 +119,6 @@ class Adj(Smooth):
     takes = {"A": (n, n)}
     gives = (n, n)
     domain = "the derivative of adj(A) is stated for invertible A"
-    latex = r"\operatorname{adj}\left({A}\right)"
     code = "{rt}.adjugate({A})"
     source = "MN19 8.6"
 
@@ -162,9 +156,6 @@ class Pinv(Smooth):
     takes = {"A": (m, n)}
     gives = (n, m)
     domain = "the derivative of pinv(A) is stated where the rank of A is locally constant"
-    latex = "{A}^{+}"
-    latex_slots = ("atom",)
-    slots = ("sum",)
     code = "{xp}.linalg.pinv({A})"
     source = "GP73 theorem 4.3"
 
@@ -198,11 +189,6 @@ class MatrixPower(Smooth):
 
     takes = {"A": (n, n), "k": (m, m)}
     integer_slots = (1,)
-    text = "{A}^{k}"
-    latex = "{A}^{{{k}}}"
-    level = "power"
-    slots = ("power", "atom")
-    latex_slots = ("power", "sum")
     code = "{xp}.linalg.matrix_power({A}, {k})"
     source = "MN19 8.1"
 
@@ -257,7 +243,6 @@ class Expm(Smooth):
     name = "expm"
     takes = {"A": (n, n)}
     gives = (n, n)
-    latex = r"\operatorname{expm}\left({A}\right)"
     code = "{rt}.expm({A})"
     source = "HIGHAM08 10.2"
 
@@ -290,7 +275,6 @@ class ExpmFrechet(Smooth):
     name = "expm_frechet"
     takes = {"A": (n, n), "E": (n, n)}
     gives = (n, n)
-    latex = r"L_{\exp}\left({A}, {E}\right)"
     code = "{rt}.expm_frechet({A}, {E})"
     source = "HIGHAM08 3.2"
 

@@ -24,10 +24,9 @@ class Kron(Multilinear):
     name = "kron"
     takes = {"A": (m, n), "B": (p, q)}
     gives = (m * p, n * q)
-    text = "{A} ⊗ {B}"
     latex = r"{A} \otimes {B}"
-    level = "product"
-    slots = ("product", "unary")
+    latex_level = "product"
+    latex_slots = ("power", "power")
     code = "{xp}.kron({A}, {B})"
     source = "MN19 2.2"
 
@@ -65,10 +64,6 @@ class KhatriRao(Multilinear):
     name = "khatri_rao"
     takes = {"A": (m, n), "B": (p, n)}
     gives = (m * p, n)
-    text = "khatri_rao({A}, {B})"
-    latex = r"{A} \ast {B}"
-    slots = ("sum", "sum")
-    latex_slots = ("unary", "unary")
     code = "({A}[:, None, :] * {B}[None, :, :]).reshape(-1, {A}.shape[1])"
     source = "MN19 3.6"
 
@@ -101,7 +96,7 @@ class Inner(Multilinear):
     takes = {"A": (m, n), "B": (m, n)}
     gives = SCALAR
     text = "<{A}, {B}>"
-    latex = r"\left\langle {A}, {B} \right\rangle"
+    latex = r"\langle {A}, {B} \rangle"
     slots = ("sum", "sum")
     code = "({A} * {B}).sum()"
     natural = True

@@ -47,7 +47,6 @@ class Sum(_Reduction, Linear):
     """
 
     name = "sum"
-    latex = r"\operatorname{sum}\left({A}{options}\right)"
     code = "{A}.sum({axis})"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
@@ -74,7 +73,6 @@ class Mean(_Reduction, Linear):
     """
 
     name = "mean"
-    latex = r"\operatorname{mean}\left({A}{options}\right)"
     code = "{A}.mean({axis})"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
@@ -104,7 +102,7 @@ class Max(_Reduction, Smooth):
     """
 
     name = "max"
-    latex = r"\max\left({A}{options}\right)"
+    latex = r"\max"
     code = "{A}.max({axis})"
     kink = "where several entries are largest, max has the subgradient that shares equally among them, as PyTorch"
 
@@ -131,7 +129,6 @@ class ArgMax(_Reduction, Smooth):
     """
 
     name = "argmax"
-    latex = r"\operatorname{argmax}\left({A}{options}\right)"
     code = "{rt}.argmax({A}{, axis})"
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
@@ -163,7 +160,6 @@ class Trace(Linear):
     name = "tr"
     takes = {"A": (n, n)}
     gives = SCALAR
-    latex = r"\operatorname{tr}\left({A}\right)"
     code = "{A}.trace()"
     source = "MN19 8.1"
 
@@ -196,7 +192,6 @@ class Norm2(Smooth):
     name = "norm2"
     takes = {"A": (m, n)}
     gives = SCALAR
-    latex = r"\left\lVert {A} \right\rVert{norm}"
     code = "{rt}.norm2({A})"
     natural = True
     kink = "norm2 has the subgradient 0 at 0, as PyTorch"
@@ -228,7 +223,6 @@ class Norm1(Smooth):
     name = "norm1"
     takes = {"A": (m, n)}
     gives = SCALAR
-    latex = r"\left\lVert {A} \right\rVert_1"
     code = "abs({A}).sum()"
     kink = "norm1 has the subgradient 0 in an entry that is 0, as PyTorch"
 
@@ -281,7 +275,6 @@ class Softmax(_Softmax):
     """
 
     name = "softmax"
-    latex = r"\operatorname{softmax}\left({A}{options}\right)"
     code = "{rt}.softmax({A}, {axis})"
     source = "GBC16 4.1"
 
@@ -313,7 +306,6 @@ class LogSumExp(_Softmax):
     """
 
     name = "logsumexp"
-    latex = r"\operatorname{logsumexp}\left({A}{options}\right)"
     code = "{rt}.logsumexp({A}, {axis})"
     source = "GBC16 4.1"
 
@@ -339,7 +331,6 @@ class LogSoftmax(_Softmax):
     """
 
     name = "log_softmax"
-    latex = r"\operatorname{log\,softmax}\left({A}{options}\right)"
     code = "{rt}.log_softmax({A}, {axis})"
     source = "GBC16 4.1"
 

@@ -23,7 +23,6 @@ class Diagonal(Linear):
     name = "diag"
     takes = {"x": (n, ONE)}
     gives = (n, n)
-    latex = r"\operatorname{diag}\left({x}\right)"
     code = "{xp}.diag({x})"
 
     @classmethod
@@ -59,7 +58,6 @@ class DiagonalPart(Linear):
     name = "diag"
     takes = {"A": (n, n)}
     gives = (n, ONE)
-    latex = r"\operatorname{diag}\left({A}\right)"
     code = "{A}.diagonal()"
 
     @classmethod
@@ -92,7 +90,6 @@ class Vec(Linear):
     name = "vec"
     takes = {"A": (m, n)}
     gives = (m * n, ONE)
-    latex = r"\operatorname{vec}\left({A}\right)"
     code = "{A}.ravel('F')"
     source = "MN19 2.4"
 
@@ -122,7 +119,6 @@ class Reshape(Linear):
     options = (Option("m", "dim", required=True), Option("n", "dim", ONE))
     takes = {"A": (m, n)}
     shape: Shape
-    latex = r"\operatorname{reshape}\left({A}{options}\right)"
     code = "{A}.reshape({shape}, order='F')"
 
     @classmethod
@@ -191,7 +187,6 @@ class HCat(_Concatenation):
 
     name = "hcat"
     axis = 1
-    latex = r"\begin{bmatrix} {& } \end{bmatrix}"
     code = "{xp}.hstack(({,}))"
 
 
@@ -205,7 +200,6 @@ class VCat(_Concatenation):
 
     name = "vcat"
     axis = 0
-    latex = r"\begin{bmatrix} {\\ } \end{bmatrix}"
     code = "{xp}.vstack(({,}))"
 
 
@@ -299,7 +293,6 @@ class Unit(Smooth):
     integer_slots = (0,)
     takes = {"i": (ONE, ONE)}
     order: Dim
-    latex = "e_{{{i}}}"
     code = "{rt}.unit({i}, {order})"
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:

@@ -1,0 +1,1 @@
+"""Numerical verification: evaluation to any precision, random values, gradient tests, claimed derivatives."""

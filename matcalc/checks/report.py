@@ -1,0 +1,103 @@
+"""What a numerical check found, as data, as a table, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
+
+
+class Row(NamedTuple):
+    """One step of the gradient test; ``order`` is log2 of the quotient of a number and the next, None in the first row."""
+
+    step: float
+    difference: float  # |f(x + step*d) - f(x)|
+    difference_order: float | None
+    remainder: float  # |f(x + step*d) - f(x) - step*<g, d>|
+    remainder_order: float | None
+
+
+class Outcome(NamedTuple):
+    """The gradient by one variable at one point."""
+
+    variable: str
+    shape: str
+    sizes: dict[str, int]
+    rows: tuple[Row, ...]
+    error: float | None  # of the entries against differences, relative, in multiples of machine epsilon
+    compiled_error: float | None  # of the compiled NumPy code, likewise
+    verdict: str
+    notes: tuple[str, ...]
+
+
+class Report:
+    """The outcome of a check; printing it gives the table.
+
+    ``passed`` is true only if every variable was tested and every test agreed.
+    """
+
+    def __init__(self, tests: Sequence[Outcome], seed: int, title: str = "gradient test", notes: Sequence[str] = ()) -> None:
+        self.tests = tuple(tests)
+        self.seed = seed
+        self.title = title
+        self.notes = tuple(notes)
+        verdicts = {t.verdict for t in tests}
+        self.verdict = FAILED if FAILED in verdicts else PASSED if verdicts == {PASSED} else INCONCLUSIVE
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict == PASSED
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report in numbers, strings and lists, for JSON."""
+        tests = [t._asdict() | {"rows": [r._asdict() for r in t.rows], "notes": list(t.notes)} for t in self.tests]
+        return {
+            "passed": self.passed,
+            "verdict": self.verdict,
+            "seed": self.seed,
+            "notes": list(self.notes),
+            "tests": tests,
+        }
+
+    def __str__(self) -> str:
+        lines = []
+        for test in self.tests:
+            sizes = ", ".join(f"{name} = {size}" for name, size in sorted(test.sizes.items()))
+            at = f" at a random point ({sizes})" if sizes else " at a random point" if test.rows else ""
+            lines.append(f"{self.title} by {test.variable} in {test.shape}{at}, seed {self.seed}")
+            lines += _table(test.rows)
+            lines += _errors(test)
+            lines += [f"  {note}" for note in test.notes]
+            lines.append("")
+        return "\n".join([*lines, *self.notes, self.verdict])
+
+    def __repr__(self) -> str:
+        return f"<Report {self.verdict}, {len(self.tests)} tests, seed {self.seed}>"
+
+
+def _table(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    head = ("step e", "|f(x+ed)-f|", "order", "|f(x+ed)-f-e<g,d>|", "order")
+    cells = [
+        (f"{r.step:.2e}", f"{r.difference:.3e}" if r.difference else "0", _order(r.difference_order), f"{r.remainder:.3e}" if r.remainder else "0", _order(r.remainder_order))
+        for r in rows
+    ]
+    return ["  " + "  ".join(f"{c:>{max(8, len(h))}}" for c, h in zip(line, head, strict=True)) for line in (head, *cells)]
+
+
+def _order(order: float | None) -> str:
+    return "" if order is None else f"{order:.3f}"
+
+
+def _errors(test: Outcome) -> list[str]:
+    said = ((test.error, "every entry against central differences in 50 digits"), (test.compiled_error, "compiled NumPy code in float64"))
+    return [f"  {what}: largest relative error {_multiples(error)}" for error, what in said if error is not None]
+
+
+def _multiples(error: float) -> str:
+    return f"{error:.1f} eps" if 0.05 <= error < 1e6 else "below 0.1 eps" if error < 0.05 else f"{error:.1e} eps"
+
+
+__all__ = ["FAILED", "INCONCLUSIVE", "PASSED", "Report", "Row", "Outcome"]

@@ -1,0 +1,176 @@
+"""Random numbers that fit declarations: sizes for dimensions, values and directions for variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+from typing import Any, NamedTuple
+
+from matcalc.dims import ONE, Dim, dim
+from matcalc.expr import Expr, postorder
+from matcalc.facts import DIAGONAL, INTEGER, INVERTIBLE, ORTHOGONAL, POSITIVE, PSD, SPD, SYMMETRIC, Facts, has
+from matcalc.primitives.leaves import Index, Size, number_of
+from matcalc.primitives.loops import free_indices
+from matcalc.primitives.reference import inverse
+from matcalc.primitives.structure import AT, Slice
+
+GRID = 1024  # values are whole multiples of 1/GRID, hence the same number in every precision
+SMALLEST = 2
+_ATTEMPTS = 400
+
+
+class Point(NamedTuple):
+    """Numbers for everything that an expression leaves open."""
+
+    sizes: dict[str, int]
+    env: dict[Expr, Any]
+
+
+class NoSizes(Exception):
+    """No small sizes satisfy what the shapes demand."""
+
+
+def draw_point(roots: Sequence[Expr], rng: Random, attempt: int = 0) -> Point:
+    """Sizes and values; later attempts try small and positive values too, for the sake of narrow domains."""
+    sizes = draw_sizes(roots, rng)
+    scale = (1.0, 1.0, 0.5, 2.0, 0.25, 0.1)[attempt % 6]
+    positive = attempt % 4 in (1, 3)
+    env = {}
+    for leaf in open_leaves(roots):
+        env[leaf] = draw_value(leaf, sizes, rng, scale=scale, positive=positive)
+    return Point(sizes, env)
+
+
+def open_leaves(roots: Sequence[Expr]) -> list[Expr]:
+    """The variables, and the indices that no sum binds."""
+    unbound = frozenset().union(*map(free_indices, roots))
+    return [e for e in postorder(roots) if e.op.is_variable or (isinstance(e.op, Index) and e in unbound)]
+
+
+def draw_sizes(roots: Iterable[Expr], rng: Random) -> dict[str, int]:
+    """Small numbers for the names of dimensions, all different, such that every shape exists.
+
+    Raises   NoSizes
+    """
+    names: set[str] = set()
+    at_least_one: set[Dim] = set()
+    for node in postorder(roots):
+        for d in needed(node):
+            if d.value is None:
+                at_least_one.add(d)
+                names |= d.names
+            elif d.value < 1:
+                raise NoSizes(f"{node.op} has {d} rows or columns")
+        if isinstance(node.op, Size):
+            names.add(node.op.name)
+    ordered = sorted(names)
+    for attempt in range(_ATTEMPTS):
+        pool = range(SMALLEST, SMALLEST + len(ordered) + 2 + attempt // 20)
+        sizes = dict(zip(ordered, rng.sample(pool, len(ordered)), strict=True))
+        if all(d.evaluate(sizes) >= 1 for d in at_least_one):
+            return sizes
+    raise NoSizes(f"no sizes for {', '.join(ordered)} give every shape at least one row and column")
+
+
+def needed(node: Expr) -> list[Dim]:
+    """Dimensions that must be at least 1 for the node to have a value; zeros may be empty."""
+    found = [] if node.is_zero else list(node.shape)
+    if isinstance(node.op, Slice):
+        indices = list(node.args[1:])
+        for where, length in zip((node.op.row, node.op.col), node.args[0].shape, strict=True):
+            if where == AT:
+                at = number_of(indices.pop(0))
+                if isinstance(at, int):
+                    found += [dim(at), length - at + 1]
+            elif not isinstance(where, str):
+                found += [where[0], length - where[1] + 1]
+    return found
+
+
+def draw_value(leaf: Expr, sizes: Mapping[str, int], rng: Random, *, scale: float = 1.0, positive: bool = False) -> Any:
+    """A value with the facts that were declared of the leaf."""
+    rows, cols = (d.evaluate(sizes) for d in leaf.shape)
+    if has(leaf, INTEGER):
+        return _array(1, 1, lambda: rng.randint(1, min(3, *sizes.values(), 3)))
+    declared: Facts = leaf.op.facts(())
+    if ORTHOGONAL in declared:
+        return _orthogonal(rows, rng, declared)
+    square = rows == cols and leaf.shape[0] is not ONE
+    if SPD in declared or PSD in declared:
+        if DIAGONAL in declared:
+            return _diagonal(_random(rows, 1, rng, scale, True))
+        b = _random(rows, rows, rng, scale, POSITIVE in declared or positive)
+        return b.dot(b.T) + (_identity(rows) * _grid(scale / 2))
+    if DIAGONAL in declared:
+        return _diagonal(_random(rows, 1, rng, scale, positive))
+    out = _random(rows, cols, rng, scale, positive or POSITIVE in declared)
+    if SYMMETRIC in declared and square:
+        out = out + out.T
+    if INVERTIBLE in declared and square:
+        out = out + _identity(rows) * _grid(2 * rows * scale)
+    return out
+
+
+def draw_direction(leaf: Expr, sizes: Mapping[str, int], rng: Random) -> Any:
+    """A direction of Frobenius norm 1 in which the variable may move: within its declared subspace."""
+    import mpmath
+
+    rows, cols = (d.evaluate(sizes) for d in leaf.shape)
+    d = into_subspace(leaf, _random(rows, cols, rng, 1.0, False))
+    return d / mpmath.sqrt((d * d).sum())
+
+
+def into_subspace(leaf: Expr, d: Any) -> Any:
+    """The orthogonal projection of ``d`` to the symmetric (diagonal) matrices where the variable is declared so."""
+    if has(leaf, DIAGONAL):
+        return _diagonal(d.diagonal().reshape(-1, 1))
+    return (d + d.T) / 2 if has(leaf, SYMMETRIC) and not leaf.is_scalar else d
+
+
+def _grid(t: float) -> Any:
+    import mpmath
+
+    return mpmath.mpf(round(t * GRID) or 1) / GRID
+
+
+def _array(rows: int, cols: int, entry: Any) -> Any:
+    import mpmath
+    import numpy
+
+    out = numpy.empty((rows, cols), dtype=object)
+    for i in range(rows):
+        for j in range(cols):
+            out[i, j] = mpmath.mpf(entry())
+    return out
+
+
+def _random(rows: int, cols: int, rng: Random, scale: float, positive: bool) -> Any:
+    out = _array(rows, cols, lambda: _grid(scale * rng.gauss(0, 1)))
+    return abs(out) if positive else out
+
+
+def _identity(order: int) -> Any:
+    import numpy
+
+    return numpy.eye(order, dtype=int).astype(object)
+
+
+def _diagonal(column: Any) -> Any:
+    return _identity(len(column)) * column
+
+
+def _orthogonal(order: int, rng: Random, declared: Facts) -> Any:
+    """Cayley's transform of a random skew matrix; a reflection where it must be symmetric, signs where diagonal."""
+    if DIAGONAL in declared or order == 1:
+        sign = 1 if PSD in declared or POSITIVE in declared else -1
+        return _diagonal(_array(order, 1, lambda: rng.choice((sign, 1))))
+    if SPD in declared or PSD in declared:
+        return _identity(order) + _array(order, order, lambda: 0)
+    if SYMMETRIC in declared:
+        v = _random(order, 1, rng, 1.0, False)
+        return _identity(order) - 2 * v.dot(v.T) / (v * v).sum()
+    b = _random(order, order, rng, 1.0, False)
+    return (_identity(order) - (b - b.T)).dot(inverse(_identity(order) + (b - b.T)))
+
+
+__all__ = ["NoSizes", "Point", "draw_direction", "draw_point", "draw_sizes", "draw_value", "into_subspace", "needed", "open_leaves"]

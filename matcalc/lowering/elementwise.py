@@ -1,0 +1,431 @@
+"""Sums, elementwise products, powers and functions of values, in forms that neither overflow nor cancel.
+
+``log(1 + exp(t))`` becomes softplus, ``1/(1 + exp(-t))`` the logistic function, ``exp(x)/sum(exp(x))`` softmax, and so
+on: each is equal in exact arithmetic, and the other form is the accurate one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from matcalc.dims import ONE
+from matcalc.expr import Number
+from matcalc.lowering.plan import ArrayShape, Plan, Value, as_number
+
+_LARGEST_POWER_BY_PRODUCTS = 8
+_TERMS_IN_A_LINE = 8
+
+
+def split(plan: Plan, v: Value) -> tuple[Number, Value]:
+    """``v`` as a number times a value without one in front."""
+    if v.op == "const":
+        return v.attrs[0], plan.one
+    if v.op == "mul" and v.attrs[0] != 1:
+        coefficient, count = v.attrs
+        return coefficient, _product(plan, 1, v.args[:count], v.args[count:], v.shape)
+    return 1, v
+
+
+def scaled(plan: Plan, coefficient: Number, v: Value) -> Value:
+    return mul(plan, [v], coefficient=coefficient, shape=v.shape)
+
+
+def negative(plan: Plan, v: Value) -> Value:
+    return scaled(plan, -1, v)
+
+
+def reciprocal(plan: Plan, v: Value) -> Value:
+    return mul(plan, [], [v], shape=v.shape)
+
+
+# Sums
+
+
+def add(plan: Plan, terms: Iterable[Value], shape: ArrayShape) -> Value:
+    """The sum, numbers and vectors spread over ``shape``; equal terms are gathered."""
+    gathered: dict[Value, Number] = {}
+    diagonals: list[Value] = []
+    for term in terms:
+        if term.op == "diag" and len(shape) == 2:
+            diagonals.append(term.args[0])
+            continue
+        term = loosened(plan, term)
+        coefficient, rest = split(plan, term)
+        gathered[rest] = gathered.get(rest, 0) + coefficient
+    parts = [(as_number(c), v) for v, c in gathered.items() if c and not plan.is_zero(v)]
+    _reuse_stable(plan, parts)
+    numbers = [p for p in parts if not p[1].shape]
+    if 2 <= len(numbers) < len(parts):  # first all that are numbers: one pass over the array
+        parts = [p for p in parts if p[1].shape] + [(1, _sum(plan, numbers, ()))]
+    dense = _sum(plan, parts, _common(v.shape for _, v in parts)) if parts else None
+    if diagonals:
+        entries = diagonals[0] if len(diagonals) == 1 else add(plan, diagonals, _common(d.shape for d in diagonals))
+        if dense is None:
+            return plan.diag(entries, shape[0])
+        if dense.shape == shape:
+            return plan.value("add_diagonal", (dense, entries), shape)
+        return add(plan, [dense, plan.value("dense", (plan.diag(entries, shape[0]),), shape)], shape)
+    return tightened(plan, dense if dense is not None else plan.const(0), shape)
+
+
+def loosened(plan: Plan, v: Value) -> Value:
+    """A repeated entry, row or column as what spreads by itself when it meets a whole array."""
+    if v.op == "full":
+        return v.args[0]
+    if v.op == "spread":
+        return v.args[0] if v.attrs[0] == 0 else plan.newaxis(v.args[0], 1)
+    return v
+
+
+def tightened(plan: Plan, v: Value, shape: ArrayShape) -> Value:
+    """``v`` in the full shape."""
+    if v.shape == shape:
+        return v
+    if not v.shape:
+        return plan.full(v, shape)
+    if len(shape) == 2 and v.rank == 1:
+        return plan.spread(v, 0, shape)
+    if v.op == "newaxis":
+        return plan.spread(v.args[0], 1, shape)
+    if len(shape) == 2 and v.rank == 2 and v.shape[1] is ONE:
+        return plan.spread(plan.reshape(v, v.shape[:1]), 1, shape)
+    return plan.value("dense", (v,), shape)
+
+
+def _common(shapes: Iterable[ArrayShape]) -> ArrayShape:
+    """What the shapes become when they meet."""
+    out: ArrayShape = ()
+    for shape in shapes:
+        if shape == out or not shape:
+            continue
+        if not out:
+            out = shape
+            continue
+        a, b = ((ONE,) * (2 - len(s)) + s for s in (out, shape))
+        both = tuple(x if y is ONE else y for x, y in zip(a, b, strict=True))
+        out = both if max(len(out), len(shape)) == 2 else both[1:]
+    return out
+
+
+def _sum(plan: Plan, parts: Sequence[tuple[Number, Value]], shape: ArrayShape) -> Value:
+    if len(parts) == 1:
+        coefficient, v = parts[0]
+        return v if coefficient == 1 else scaled(plan, coefficient, v)
+    terms = [(c < 0, v if abs(c) == 1 else scaled(plan, abs(c), v)) for c, v in parts]
+    terms.sort(key=lambda t: t[0])  # those with a minus come last
+    while len(terms) > _TERMS_IN_A_LINE:
+        head, terms = terms[:_TERMS_IN_A_LINE], terms[_TERMS_IN_A_LINE:]
+        terms.insert(0, (False, _add_node(plan, head, _common(v.shape for _, v in head))))
+    return _add_node(plan, terms, shape)
+
+
+def _add_node(plan: Plan, terms: Sequence[tuple[bool, Value]], shape: ArrayShape) -> Value:
+    return plan.value("add", tuple(v for _, v in terms), shape, tuple(s for s, _ in terms))
+
+
+def _reuse_stable(plan: Plan, parts: list[tuple[Number, Value]]) -> None:
+    """``exp(t) - 1`` as expm1, ``1 - sigmoid(t)`` as sigmoid(-t)."""
+    if len(parts) != 2:
+        return
+    (c, a), (d, b) = parts
+    if a is plan.one:
+        (c, a), (d, b) = (d, b), (c, a)
+    if b is plan.one and c == -d:
+        if a.op == "exp":
+            parts[:] = [(c, function(plan, "expm1", a.args[0]))]
+        elif a.op == "sigmoid":
+            parts[:] = [(d, plan.value("cosigmoid", a.args, a.shape))]
+
+
+# Products and quotients
+
+
+def mul(
+    plan: Plan,
+    factors: Iterable[Value],
+    divisors: Iterable[Value] = (),
+    *,
+    shape: ArrayShape,
+    coefficient: Number = 1,
+) -> Value:
+    """The elementwise product of ``factors`` over that of ``divisors``, numbers and vectors spread over ``shape``."""
+    above: list[Value] = []
+    below: list[Value] = []
+    diagonal: Value | None = None
+    pending = [(v, False) for v in factors] + [(v, True) for v in divisors]
+    for v, inverted in pending:
+        number, v = split(plan, v)
+        if number == 0 and not inverted:
+            return plan.zeros(shape)
+        coefficient = _times(coefficient, number, inverted)
+        if v is plan.one:
+            continue
+        if v.op == "diag" and not inverted and len(shape) == 2:
+            diagonal = v.args[0] if diagonal is None else mul(plan, [diagonal, v.args[0]], shape=diagonal.shape or v.args[0].shape)
+            continue
+        v = loosened(plan, v)
+        if v.op in ("const", "mul"):
+            number, v = split(plan, v)
+            coefficient = _times(coefficient, number, inverted)
+            if number == 0 and not inverted:
+                return plan.zeros(shape)
+        if v is plan.one:
+            continue
+        if v.op == "mul" and v.attrs == (1, 0):  # a reciprocal
+            (above if inverted else below).extend(v.args)
+        else:
+            (below if inverted else above).append(v)
+    _match_quotients(plan, above, below)
+    if diagonal is not None:
+        others = [_diagonal_of(plan, v, shape) for v in above]
+        under = [_diagonal_of(plan, v, shape) for v in below]
+        entries_shape = _common(v.shape for v in [diagonal, *others, *under])
+        return plan.diag(mul(plan, [diagonal, *others], under, shape=entries_shape, coefficient=coefficient), shape[0])
+    coefficient = as_number(coefficient)
+    together = _common(v.shape for v in [*above, *below])
+    return tightened(plan, _product(plan, coefficient, above, below, together), shape)
+
+
+def _times(a: Number, b: Number, inverted: bool) -> Number:
+    if not inverted:
+        return a * b
+    return a / b if isinstance(a, float) or isinstance(b, float) else Fraction(a) / Fraction(b)
+
+
+def _diagonal_of(plan: Plan, v: Value, shape: ArrayShape) -> Value:
+    if not v.shape:
+        return v
+    if v.rank == 1:
+        return v
+    if v.op == "newaxis":
+        return v.args[0]
+    return diagonal_part(plan, v)
+
+
+def diagonal_part(plan: Plan, a: Value) -> Value:
+    """The diagonal of a square matrix."""
+    order = a.shape[:1]
+    if a.op == "diag":
+        return tightened(plan, a.args[0], order)
+    if a.op in ("full", "spread"):
+        return tightened(plan, a.args[0], order)
+    if a.op == "T":
+        return diagonal_part(plan, a.args[0])
+    if a.op == "outer":
+        return mul(plan, a.args, shape=order)
+    if a.op == "dot" and a.args[0].rank == 2 == a.args[1].rank:
+        left, right = a.args
+        return total(plan, mul(plan, [left, plan.transpose(right)], shape=left.shape), 1)
+    return plan.value("diagonal", (a,), order)
+
+
+def _product(plan: Plan, coefficient: Number, above: Sequence[Value], below: Sequence[Value], shape: ArrayShape) -> Value:
+    if not above and not below:
+        return plan.const(coefficient)
+    above, below = _by_size(plan, above), _by_size(plan, below)
+    if coefficient == 1 and len(above) == 1 and not below:
+        return above[0]
+    numbers = [v for v in above if not v.shape]
+    under = [v for v in below if not v.shape]
+    arrays = len(numbers) < len(above) or len(under) < len(below)
+    if arrays and (len(numbers) + len(under) + (coefficient != 1) > 1 or len(under) > 1):
+        # First all that are numbers: one pass over the array.
+        factor = plan.value("mul", (*numbers, *under), (), coefficient, len(numbers))
+        above = [factor, *(v for v in above if v.shape)]
+        below = [v for v in below if v.shape]
+        coefficient = 1
+    return plan.value("mul", (*above, *below), shape, coefficient, len(above))
+
+
+def _by_size(plan: Plan, values: Sequence[Value]) -> list[Value]:
+    """Numbers first, then vectors, so that products grow as late as they can."""
+    return sorted(values, key=lambda v: sum(d is not ONE for d in v.shape))
+
+
+def _match_quotients(plan: Plan, above: list[Value], below: list[Value]) -> None:
+    for i, den in enumerate(below):
+        t = _logistic_argument(plan, den)
+        if t is not None:  # 1/(1 + exp(t)) = sigmoid(-t), and exp(t)/(1 + exp(t)) = sigmoid(t)
+            del below[i]
+            grown = next((v for v in above if v.op == "exp" and v.args[0] is t), None)
+            if grown is not None:
+                above[above.index(grown)] = function(plan, "sigmoid", t)
+            else:
+                above.append(function(plan, "sigmoid", negative(plan, t)))
+            return _match_quotients(plan, above, below)
+        summed = den.args[0] if den.op == "newaxis" else den
+        if summed.op == "sum" and summed.args[0].op == "exp" and summed.args[0] in above:
+            (axis,) = summed.attrs
+            x = summed.args[0].args[0]
+            if axis == 1 and den.op != "newaxis":
+                continue
+            above[above.index(summed.args[0])] = plan.call(along("softmax", axis, x), (x,), x.shape)
+            del below[i]
+            return _match_quotients(plan, above, below)
+    if plan.subgradient:
+        for i, den in enumerate(below):
+            if den.op == "norm" or (den.op == "mul" and den.args and all(a.op == "norm" for a in den.args)):
+                above.append(plan.call("{rt}.safe_reciprocal({0})", (den,), den.shape))
+                below[i] = plan.one
+        below[:] = [v for v in below if v is not plan.one]
+    for i, v in enumerate(above):  # y*(1 - y) needs no second logistic function
+        if v.op == "cosigmoid":
+            partner = plan.value("sigmoid", v.args, v.shape)
+            if partner in above:
+                above[i] = _add_node(plan, [(False, plan.one), (True, partner)], v.shape)
+    return None
+
+
+def _logistic_argument(plan: Plan, v: Value) -> Value | None:
+    """t, where ``v`` is ``1 + exp(t)``."""
+    if v.op == "add" and len(v.args) == 2 and v.attrs[0] == (False, False) and plan.one in v.args:
+        other = v.args[1] if v.args[0] is plan.one else v.args[0]
+        if other.op == "exp":
+            return other.args[0]
+    return None
+
+
+# Powers and functions
+
+
+def power(plan: Plan, x: Value, p: Value, shape: ArrayShape) -> Value:
+    """The elementwise power; small whole powers are products, halves are square roots."""
+    exponent = p.attrs[0] if p.op == "const" else None
+    if exponent is not None:
+        if isinstance(exponent, float) and (2 * exponent).is_integer() and abs(exponent) < 2**20:
+            exponent = Fraction(exponent)
+        if exponent == 0:
+            return plan.full(plan.one, shape)
+        if x.op == "norm" and exponent == 2:
+            return inner(plan, x.args[0], x.args[0])
+        if not isinstance(exponent, float) and (2 * exponent) == int(2 * exponent):
+            whole, half = divmod(abs(Fraction(exponent)), 1)
+            if whole <= _LARGEST_POWER_BY_PRODUCTS and not (x.op == "diag" and exponent < 0):
+                factors = [_whole_power(plan, x, int(whole), shape)] if whole else []
+                if half:
+                    factors.append(function(plan, "sqrt", x))
+                return mul(plan, *((factors, []) if exponent > 0 else ([], factors)), shape=shape)
+    if x.weak and p.weak:
+        return plan.value("pow", (x, p), shape)
+    return tightened(plan, plan.value("pow", (loosened(plan, x), loosened(plan, p)), _common([loosened(plan, x).shape, loosened(plan, p).shape])), shape)
+
+
+def _whole_power(plan: Plan, x: Value, times: int, shape: ArrayShape) -> Value:
+    if times == 1:
+        return x
+    if x.op == "norm" and times % 2 == 0:
+        return _whole_power(plan, inner(plan, x.args[0], x.args[0]), times // 2, shape)
+    if times <= 3:
+        return mul(plan, [x] * times, shape=shape)
+    half = _whole_power(plan, x, times // 2, shape)
+    return mul(plan, [half, half] + [x] * (times % 2), shape=shape)
+
+
+def function(plan: Plan, name: str, x: Value) -> Value:
+    """The known function applied to every entry, in its stable form."""
+    if x.op == "full":
+        return plan.full(function(plan, name, x.args[0]), x.shape)
+    if x.op == "spread":
+        return plan.spread(function(plan, name, x.args[0]), x.attrs[0], x.shape)
+    if name == "log":
+        found = _stable_log(plan, x)
+        if found is not None:
+            return found
+    if name == "log1p" and x.op == "exp":
+        name = "softplus"
+    if name == "exp" and x.op == "log":
+        return x.args[0]
+    return plan.value(name, (x,), x.shape)
+
+
+def _stable_log(plan: Plan, x: Value) -> Value | None:
+    if x.op == "exp":
+        return x.args[0]
+    if x.op == "sigmoid":
+        return negative(plan, function(plan, "softplus", negative(plan, x.args[0])))
+    if x.op == "cosigmoid":
+        return negative(plan, function(plan, "softplus", x.args[0]))
+    if x.op == "det" and x.attrs[0]:
+        return plan.value("logdet", x.args, ())
+    if x.op == "call" and ".softmax(" in x.attrs[0]:
+        return plan.call(x.attrs[0].replace(".softmax(", ".log_softmax("), x.args, x.shape)
+    if x.op == "sum" and x.args[0].op == "exp":
+        return plan.call(along("logsumexp", x.attrs[0], x.args[0]), x.args[0].args, x.shape)
+    if x.op == "add" and len(x.args) == 2 and plan.one in x.args:
+        (first, second), (minus, negated) = x.args, x.attrs[0]
+        other, sign = (second, negated) if first is plan.one else (first, minus)
+        if (minus, negated)[x.args.index(plan.one)]:
+            return None
+        if other.op == "exp" and not sign:
+            return function(plan, "softplus", other.args[0])
+        return function(plan, "log1p", negative(plan, other) if sign else other)
+    return None
+
+
+def along(name: str, axis: int | None, x: Value) -> str:
+    if x.rank < 2:
+        return f"{{rt}}.{name}({{0}})"
+    return f"{{rt}}.{name}({{0}}, {axis})" if axis is not None else f"{{rt}}.{name}({{0}}, None)"
+
+
+# Reductions
+
+
+def total(plan: Plan, a: Value, axis: int | None = None) -> Value:
+    """The sum of all entries, down the columns (0) or along the rows (1)."""
+    if a.rank == 0:
+        return a
+    if a.rank == 1:
+        axis = None
+    shape: ArrayShape = () if axis is None else (a.shape[1 - axis],)
+    coefficient, rest = split(plan, a)
+    if coefficient != 1 and rest.shape == a.shape:
+        return scaled(plan, coefficient, total(plan, rest, axis))
+    if a.op == "full":
+        over = a.shape if axis is None else (a.shape[axis],)
+        return tightened(plan, mul(plan, [a.args[0], plan.count(over)], shape=()), shape)
+    if a.op == "diag":
+        if axis is not None:
+            return tightened(plan, a.args[0], shape)
+        return total(plan, tightened(plan, a.args[0], a.shape[:1]))
+    if a.op == "spread":
+        (vector,), (way,) = a.args, a.attrs
+        if axis is None:
+            return mul(plan, [plan.dimension(a.shape[way]), total(plan, vector)], shape=())
+        if axis == way:
+            return mul(plan, [plan.dimension(a.shape[way]), vector], shape=shape)
+        return tightened(plan, total(plan, vector), shape)
+    if a.op == "T":
+        return total(plan, a.args[0], None if axis is None else 1 - axis)
+    if a.op == "dot" and a.rank == 2 and axis is None:
+        left, right = a.args
+        return inner(plan, total(plan, left, 0), total(plan, right, 1))
+    if a.op == "outer" and axis is None:
+        return mul(plan, [total(plan, v) for v in a.args], shape=())
+    if a.op == "mul" and a.attrs == (1, 2) and axis is None and all(v.shape == a.shape for v in a.args) and len(a.args) == 2:
+        return inner(plan, *a.args)
+    return plan.value("sum", (a,), shape, axis)
+
+
+def inner(plan: Plan, a: Value, b: Value) -> Value:
+    """The sum of the products of the entries."""
+    c, a = split(plan, a)
+    d, b = split(plan, b)
+    coefficient = c * d
+    if not a.shape and not b.shape:
+        return mul(plan, [a, b], shape=(), coefficient=coefficient)
+    for x, y in ((a, b), (b, a)):
+        if x.op == "full":
+            return mul(plan, [x.args[0], total(plan, y)], shape=(), coefficient=coefficient)
+        if x.op == "diag":
+            entries = diagonal_part(plan, y)
+            found = mul(plan, [x.args[0], total(plan, entries)], shape=()) if not x.args[0].shape else inner(plan, x.args[0], entries)
+            return scaled(plan, coefficient, found)
+        if x.op == "unit" and x.rank == 1:
+            return scaled(plan, coefficient, plan.value("block", (y, x.args[0]), (), "at"))
+        if x.op == "outer":  # <u v', Y> = u' Y v
+            return scaled(plan, coefficient, inner(plan, x.args[0], plan.value("dot", (y, x.args[1]), x.args[0].shape)))
+    if a.op == "T" and b.op == "T":
+        a, b = a.args[0], b.args[0]
+    return scaled(plan, coefficient, plan.value("dot" if a.rank == 1 else "inner", (a, b), ()))

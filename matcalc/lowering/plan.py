@@ -1,0 +1,199 @@
+"""The plan: values in static single assignment form, each computed once, free of any array library's spelling.
+
+A value is a number (shape ``()``), a vector (``(n,)``: rows and columns alike) or a matrix (``(m, n)``). Values are
+built bottom up and interned, so equal ones are the same object; only those that a result needs are written out. Some
+are never written out where they meet an operation that knows better: diagonal matrices (``diag``), constant ones
+(``full``), repeated rows or columns (``spread``), unit vectors, inverses and Kronecker products (lowering/chains.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from matcalc.dims import ONE, Dim
+from matcalc.errors import LimitError
+from matcalc.expr import Number
+
+ArrayShape: TypeAlias = tuple[Dim, ...]
+
+MOST_VALUES = 200_000  # of one plan; a chain of definitions that call each other twice doubles at every link
+
+# Operations whose result may share memory with their argument.
+VIEWS = frozenset({"T", "newaxis", "item", "block", "reshape", "ravel", "diagonal", "spread", "flip"})
+
+
+class Value:
+    """One operation with its operands; built by :meth:`Plan.value` only."""
+
+    __slots__ = ("args", "attrs", "indices", "op", "shape", "weak")
+    op: str
+    args: tuple[Value, ...]
+    attrs: tuple[Any, ...]
+    shape: ArrayShape
+    weak: bool  # a Python number made of constants and sizes: it takes the precision of what it meets
+    indices: frozenset[Value]  # of enclosing loops, that it depends on
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f"{self.op}{list(self.attrs) if self.attrs else ''}({', '.join(a.op for a in self.args)})"
+
+
+_NONE: frozenset[Value] = frozenset()
+
+
+class Plan:
+    """The interned values of one function."""
+
+    def __init__(self, subgradient: bool = False) -> None:
+        self.subgradient = subgradient  # whether the reciprocal of a norm is 0 where the norm is
+        self._known: dict[tuple[Any, ...], Value] = {}
+        self.segments: dict[tuple[Any, ...], Value] = {}  # parts of product chains that exist (chains.py)
+        self.one = self.const(1)
+
+    def value(self, op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> Value:
+        key = (op, args, shape, attrs, tuple(map(type, attrs)))
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= MOST_VALUES:
+                raise LimitError(f"the function needs more than {MOST_VALUES} operations")
+            found = Value()
+            found.op, found.args, found.attrs, found.shape = op, args, attrs, shape
+            found.weak = not shape and op not in ("arg", "loop") and all(a.weak for a in args)
+            indices = _NONE.union(*[a.indices for a in args]) if args else _NONE
+            if op == "index":
+                indices = frozenset({found})
+            elif op == "loop":
+                index, body, lower, upper = args
+                indices = (body.indices - {index}) | lower.indices | upper.indices
+            found.indices = indices
+            self._known[key] = found
+        return found
+
+    # Leaves
+
+    def const(self, number: Number) -> Value:
+        return self.value("const", (), (), number)
+
+    def argument(self, name: str, shape: ArrayShape) -> Value:
+        return self.value("arg", (), shape, name)
+
+    def dimension(self, size: Dim) -> Value:
+        """A dimension as a number."""
+        return self.const(size.value) if size.value is not None else self.value("size", (), (), size)
+
+    def count(self, shape: Iterable[Dim]) -> Value:
+        total = ONE
+        for size in shape:
+            total = total * size
+        return self.dimension(total)
+
+    # Structured values
+
+    def full(self, entry: Value, shape: ArrayShape) -> Value:
+        """All entries the same."""
+        return entry if not shape else self.value("full", (entry,), shape)
+
+    def spread(self, vector: Value, axis: int, shape: ArrayShape) -> Value:
+        """The matrix whose rows (axis 0) or columns (axis 1) are all ``vector``."""
+        if vector.op == "full":
+            return self.full(vector.args[0], shape)
+        return self.value("spread", (vector,), shape, axis)
+
+    def diag(self, entries: Value, order: Dim) -> Value:
+        """The diagonal matrix of a vector; of a number, that multiple of the identity."""
+        if entries.op == "full":
+            entries = entries.args[0]
+        return self.value("diag", (entries,), (order, order))
+
+    def zeros(self, shape: ArrayShape) -> Value:
+        return self.full(self.const(0), shape)
+
+    def is_zero(self, v: Value) -> bool:
+        return (v.op == "const" and v.attrs[0] == 0) or (v.op == "full" and self.is_zero(v.args[0]))
+
+    # Views
+
+    def transpose(self, a: Value) -> Value:
+        if a.rank < 2:
+            return a
+        if a.op == "T":
+            return a.args[0]
+        shape = (a.shape[1], a.shape[0])
+        if a.op == "diag":
+            return a
+        if a.op == "full":
+            return self.full(a.args[0], shape)
+        if a.op in ("spread", "newaxis"):
+            return self.value(a.op, a.args, shape, 1 - a.attrs[0])
+        if a.op == "outer":
+            return self.value("outer", (a.args[1], a.args[0]), shape)
+        if a.op == "inv":
+            return self.value("inv", (self.transpose(a.args[0]),), shape)
+        if a.op == "kron":
+            return self.value("kron", (self.transpose(a.args[0]), self.transpose(a.args[1])), shape)
+        if a.op == "commutation":
+            return self.value("commutation", (), shape, a.attrs[1], a.attrs[0])
+        return self.value("T", (a,), shape)
+
+    def newaxis(self, vector: Value, axis: int) -> Value:
+        """The vector as a matrix of one row (axis 0) or one column (axis 1)."""
+        shape = (ONE, vector.shape[0]) if axis == 0 else (vector.shape[0], ONE)
+        if vector.op == "full":
+            return self.full(vector.args[0], shape)
+        return self.value("newaxis", (vector,), shape, axis)
+
+    def reshape(self, a: Value, shape: ArrayShape) -> Value:
+        """The entries of ``a``, read by rows, in another shape."""
+        if a.shape == shape:
+            return a
+        if a.op == "full":
+            return self.full(a.args[0], shape)
+        if a.op == "reshape":
+            a = a.args[0]
+            if a.shape == shape:
+                return a
+        return self.value("reshape", (a,), shape)
+
+    def vec(self, a: Value) -> Value:
+        """The columns, stacked."""
+        return self.reshape(self.transpose(a), (a.shape[0] * a.shape[1],)) if a.rank == 2 else a
+
+    def unvec(self, a: Value, shape: ArrayShape) -> Value:
+        """The array of that shape with the same vec."""
+        flat = self.vec(a)
+        return self.transpose(self.reshape(flat, (shape[1], shape[0]))) if len(shape) == 2 else self.reshape(flat, shape)
+
+    def call(self, template: str, args: tuple[Value, ...], shape: ArrayShape, analytic: bool = True) -> Value:
+        """A function of the array library or of the runtime, written as ``template`` says."""
+        return self.value("call", args, shape, template, analytic)
+
+
+def reachable(roots: Iterable[Value], stop: Callable[[Value], bool] | None = None) -> list[Value]:
+    """The values that the roots need, operands before their users, each once."""
+    out: list[Value] = []
+    seen: set[Value] = set()
+    stack: list[tuple[Value, bool]] = [(r, False) for r in reversed(list(roots))]
+    while stack:
+        v, done = stack.pop()
+        if done:
+            out.append(v)
+        elif v not in seen:
+            seen.add(v)
+            if stop is not None and stop(v):
+                out.append(v)
+                continue
+            stack.append((v, True))
+            stack.extend([(a, False) for a in reversed(v.args) if a not in seen])
+    return out
+
+
+def as_number(number: Number) -> int | float | Fraction:
+    return int(number) if isinstance(number, Fraction) and number.denominator == 1 else number
+
+
+__all__ = ["VIEWS", "ArrayShape", "Plan", "Value", "as_number", "reachable"]

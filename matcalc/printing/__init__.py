@@ -1,0 +1,1 @@
+"""Expressions as text, Unicode and LaTeX, with names for repeated parts, and derivations in words."""

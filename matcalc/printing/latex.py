@@ -1,0 +1,191 @@
+"""LaTeX (amsmath, amssymb) that parses back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from matcalc.expr import Expr, Number
+from matcalc.primitives.base import Primitive
+from matcalc.primitives.functions import Elementwise
+from matcalc.primitives.leaves import Const, Index
+from matcalc.primitives.loops import IndexedSum
+from matcalc.primitives.matrix import Inv
+from matcalc.printing.names import latex_name
+from matcalc.printing.printer import ATOM, LEVEL, POSTFIX, POWER, PRODUCT, Printed, Printer, divided, is_product, is_reciprocal
+
+_TALL = re.compile(r"\\[dt]?frac|\\sum|\\left|\(|\\begin")
+_NAME = re.compile(r"(?:[A-Za-z]|\\(?!t?frac)[A-Za-z]+(?:\{[^{}]*\})?)(?:_(?:\w|\{[^{}]*\}))?")
+_WORD = re.compile(r"[A-Za-z]\w*")
+
+
+def latex(e: Expr, *, names: Mapping[Expr, str] | None = None) -> str:
+    """The expression in LaTeX, without dollar signs; nodes in ``names`` are printed as that name."""
+    return LatexPrinter(names).print(e)
+
+
+class LatexPrinter(Printer):
+    """Quotients of scalars are fractions; brackets grow only around what is tall."""
+
+    HADAMARD: ClassVar[str] = r" \odot "
+    QUOTIENT: ClassVar[str] = r" \oslash "
+
+    def bracket(self, text: str) -> str:
+        return rf"\left({text}\right)" if _TALL.search(text) else f"({text})"
+
+    # -- leaves
+
+    def name(self, name: str) -> str:
+        return latex_name(name)
+
+    def fraction(self, above: int, below: int) -> str:
+        return rf"\frac{{{above}}}{{{below}}}"
+
+    def pi(self, node: Expr) -> Printed:
+        return Printed(r"\pi", ATOM)
+
+    def differential_of(self, name: str) -> str:
+        return rf"\mathrm{{d}}{self.name(name)}"
+
+    # -- products
+
+    def times(self, before: list[str], factor: str) -> str:
+        last = before[-1]
+        called = factor.startswith((r"\left(", "(", "{")) and _NAME.fullmatch(last)
+        return r" \cdot " if called or factor[0].isdigit() or divided(before) else " "
+
+    def chain(self, size: Number, factors: list[Expr], last: str) -> str:
+        """``2 \\frac{a b}{c} d``: what stands before a divisor goes above it."""
+        done: list[str] = []
+        run: list[str] = []
+        alone: Expr | None = None  # the only factor of the run
+        if size != 1:
+            (run if isinstance(size, int) else done).append(self.number(size).text)
+        for factor in factors:
+            if factor.is_scalar and is_reciprocal(factor):
+                if len(run) == 1 and alone is not None and not is_product(alone):
+                    run = [self.done[alone].text]
+                run = ["".join(run) or "1"]
+                self.put(done, rf"\frac{{{run[0]}}}{{{self.done[factor.args[0]].text}}}")
+                run, alone = [], None
+                continue
+            if last and factor is factors[-1]:
+                shown = last
+            elif factor is factors[-1] and isinstance(factor.op, IndexedSum):
+                shown = self.done[factor].text
+            else:
+                shown = self.at(factor, POWER)
+            alone = None if run else factor
+            self.put(run, shown, done)
+        if run:
+            self.put(done, "".join(run))
+        return "".join(done)
+
+    def put(self, pieces: list[str], shown: str, earlier: Sequence[str] = ()) -> None:
+        if pieces:
+            pieces.append(self.times(pieces, shown))
+        pieces.append(shown)
+
+    # -- powers and other postfix operators
+
+    def power(self, node: Expr) -> Printed:
+        base, exponent = node.args
+        if is_reciprocal(node) and base.is_scalar:
+            return Printed(rf"\frac{{1}}{{{self.done[base].text}}}", PRODUCT)
+        return super().power(node)
+
+    def raised(self, base: Expr, exponent: Expr, elementwise: bool) -> Printed:
+        op = exponent.op
+        text = str(op.number) if isinstance(op, Const) else self.done[exponent].text
+        if elementwise:
+            text = rf"\odot {text}"
+        elif text == "T":
+            text = "(T)"
+        return Printed(f"{self.at(base, ATOM)}^{text if len(text) == 1 else f'{{{text}}}'}", POWER)
+
+    def transpose(self, node: Expr) -> Printed:
+        (of,) = node.args
+        if isinstance(of.op, Inv) and of not in self.names:
+            return Printed(rf"{self.at(of.args[0], ATOM)}^{{-\top}}", POWER)
+        return Printed(rf"{self.at(of, ATOM)}^\top", POSTFIX)
+
+    def inverse(self, node: Expr) -> Printed:
+        return Printed(f"{self.at(node.args[0], ATOM)}^{{-1}}", POWER)
+
+    def slice(self, node: Expr) -> Printed:
+        of, *indices = node.args
+        bound = "".join([i.op.name if isinstance(i.op, Index) else "??" for i in indices])
+        name = self.done[of].text
+        if len(name) == 1 and len(bound) == len(indices) and len(indices) == len(node.shape) - (of.is_column or of.is_row):
+            if f"{name}_{bound}" not in self.taken:  # x_i, A_{ij}
+                return Printed(f"{name}_{bound if len(bound) == 1 else f'{{{bound}}}'}", ATOM)
+        return super().slice(node)
+
+    def indexed(self, of: Expr, positions: list[str]) -> str:
+        if any(":" in p for p in positions) or (len(positions) == 1 and " " in positions[0]):
+            return f"{self.at(of, ATOM)}[{','.join(positions)}]"
+        return f"{{{self.at(of, ATOM)}}}_{{{','.join(positions)}}}"
+
+    # -- functions
+
+    def function(self, op: Elementwise) -> str:
+        function: Any = op.function
+        if function.kind != "known":
+            return latex_name(function.name, "operatorname") + "'" * op.order
+        if function.name == "sigmoid" and "sigma" in self.taken:
+            return r"\operatorname{sigmoid}"
+        return str(function.latex)
+
+    def elementwise(self, node: Expr) -> Printed:
+        op: Any = node.op
+        if op.function.kind == "known" and op.function.name == "abs":
+            return Printed(self.around(r"\lvert ", self.done[node.args[0]].text, r" \rvert"), ATOM)
+        return super().elementwise(node)
+
+    def around(self, opener: str, text: str, closer: str) -> str:
+        if _TALL.search(text):
+            return rf"\left{opener}{text} \right{closer.lstrip()}"
+        return f"{opener}{text}{closer}"
+
+    def norm(self, node: Expr) -> Printed:
+        (of,) = node.args
+        which = "_1" if node.op.name == "norm1" else "" if of.is_column or of.is_row else "_F"
+        return Printed(self.around(r"\lVert ", self.done[of].text, r" \rVert") + which, ATOM)
+
+    def loop(self, node: Expr) -> Printed:
+        op: Any = node.op
+        body, lower, upper = node.args
+        bounds = rf"\sum_{{{self.name(op.index.op.name)}={self.done[lower].text}}}^{{{self.done[upper].text}}}"
+        return Printed(f"{bounds} {self.at(body, PRODUCT)}", PRODUCT)
+
+    def dim(self, size: Any) -> str:
+        return _WORD.sub(lambda found: latex_name(found[0]), str(size).replace("*", " "))
+
+    def option(self, option: str) -> str:
+        if option.startswith("axis="):
+            return r"\operatorname{axis}=" + option.removeprefix("axis=")
+        if option.startswith("'"):
+            return rf"\operatorname{{{option[1:-1]}}}"
+        return self.dim(option)
+
+    def called(self, name: str) -> str:
+        return rf"\operatorname{{{name.replace('_', chr(92) + '_')}}}"
+
+    def call(self, node: Expr) -> Printed:
+        found = super().call(node)
+        head = node.op.latex
+        if head and "{" not in head:
+            return Printed(head + found.text.removeprefix(self.called(node.op.name)), ATOM)
+        return found
+
+    def template(self, node: Expr) -> Printed:
+        op: Primitive = node.op
+        if "{" not in op.latex:
+            return self.call(node)
+        slots = op.latex_slots or op.slots
+        found = self.filled(node, op.latex, slots)
+        return Printed(found.text, LEVEL[op.latex_level or op.level])
+
+
+__all__ = ["LatexPrinter", "latex"]

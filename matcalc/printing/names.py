@@ -1,0 +1,55 @@
+"""Names in other spellings: ``lambda`` as λ and ``\\lambda``, ``W1`` as W₁ and ``W_{1}``; read back by syntax/spelling.py."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from matcalc.syntax.spelling import GREEK, UNICODE, canonical
+
+_LETTER = {name: letter for letter, name in reversed(UNICODE.items()) if name in GREEK}
+_NO_COMMAND = frozenset(
+    "omicron Alpha Beta Epsilon Zeta Eta Iota Kappa Mu Nu Omicron Rho Tau Chi".split()
+)  # LaTeX writes these as Latin letters
+_ACCENTS = ("hat", "bar", "tilde")
+_LOWERED = dict(zip("0123456789ijklmnpst", "₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙₚₛₜ", strict=True))
+
+
+def parts(name: str) -> tuple[str, str]:
+    """The word and the subscript: ``W1`` is W with 1, ``x_ij`` is x with ij, ``x2_1`` is x2 with 1."""
+    word, mark, subscript = name.partition("_")
+    if not mark:
+        stem = name.rstrip("0123456789")
+        if stem:
+            return stem, name[len(stem) :]
+    return word, subscript
+
+
+@cache
+def unicode_name(name: str) -> str:
+    """The name in Greek letters and lowered digits, where it has such and reads back."""
+    word, subscript = parts(name)
+    lowered = "".join([_LOWERED.get(c, "?") for c in subscript])
+    if "?" in lowered:
+        lowered = name[len(word) :]
+    found = _LETTER.get(word, word) + lowered
+    return found if canonical(found) == name else name
+
+
+@cache
+def latex_name(name: str, style: str = "mathit") -> str:
+    """The name in LaTeX; words of several letters upright (``operatorname``) or in italics."""
+    word, subscript = parts(name)
+    accent = next((a for a in _ACCENTS if subscript.startswith(a) and len(word) == 1), "")
+    subscript = subscript.removeprefix(accent)
+    if word in GREEK and word not in _NO_COMMAND:
+        found = f"\\{word}"
+    elif len(word) == 1:
+        found = word
+    else:
+        found = f"\\{style}{{{word}}}"
+    if accent:
+        found = f"\\{accent}{{{found}}}"
+    if subscript:
+        piece = "".join([f"\\{s} " if s in GREEK and s not in _NO_COMMAND else s for s in [subscript]]).strip()
+        found += f"_{piece}" if len(piece) == 1 else f"_{{{piece}}}"
+    return found

@@ -1,0 +1,119 @@
+"""Unicode for terminals: ``cᵀΨ((W + V)Φ(Wx + b))``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from matcalc.expr import Expr
+from matcalc.primitives.functions import Elementwise
+from matcalc.primitives.products import Inner, Kron
+from matcalc.printing.names import unicode_name
+from matcalc.printing.printer import ATOM, POSTFIX, POWER, PRODUCT, Printed, Printer, divided
+from matcalc.syntax.spelling import ALIASES, GREEK
+from matcalc.syntax.steps import FUNCTIONS
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_WORDS = FUNCTIONS | GREEK | ALIASES.keys() | {"in", "where"}
+_LONGEST_RUN = 3  # letters that are written side by side without a space
+
+
+class UnicodePrinter(Printer):
+    """Products go without a sign where that cannot be misread."""
+
+    MINUS: ClassVar[str] = " − "
+    SIGN: ClassVar[str] = "−"
+    HADAMARD: ClassVar[str] = " ⊙ "
+    QUOTIENT: ClassVar[str] = " ⊘ "
+
+    def name(self, name: str) -> str:
+        return unicode_name(name)
+
+    def pi(self, node: Expr) -> Printed:
+        return Printed("π", ATOM)
+
+    def times(self, before: list[str], factor: str) -> str:
+        """What stands between the factors so far and the next one."""
+        last, first = before[-1], factor[0]
+        if divided(before) or first.isdigit() or first in "|‖":
+            return "·"
+        if first in "(⟨":
+            return "·" if _is_word(last[-1]) and not last.isdigit() else ""
+        if not _is_word(last[-1]):
+            return "" if len(_word(factor)) == 1 or last[-1] == ")" else " "
+        if last.isdigit():
+            return "" if len(_word(factor)) == 1 and first not in "eE" else " "
+        run = "".join(before)
+        start = len(run)
+        while start and run[start - 1].isalpha() and run[start - 1] not in "ᵀ":
+            start -= 1
+        letters, word = run[start:], _word(factor)
+        if len(word) > 1 or factor[len(word) : len(word) + 1] in ("(", "′"):
+            return " "
+        if not letters:
+            return "" if _word(last) and len(last.rstrip("₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙₚₛₜ")) == 1 else " "
+        return "" if self.separable(letters + word) else " "
+
+    def separable(self, letters: str) -> bool:
+        """Whether the parser takes the letters one by one."""
+        if len(letters) > _LONGEST_RUN:
+            return False
+        words = [letters[i:j] for i in range(len(letters)) for j in range(i + 2, len(letters) + 1)]
+        return not any(w in _WORDS or w in self.taken for w in words)
+
+    def transpose(self, node: Expr) -> Printed:
+        keyboard = super().transpose(node)
+        if keyboard.text.endswith("^-T"):
+            return Printed(keyboard.text.removesuffix("^-T") + "⁻ᵀ", POWER)
+        return Printed(keyboard.text.removesuffix("'") + "ᵀ", POSTFIX)
+
+    def inverse(self, node: Expr) -> Printed:
+        return Printed(super().inverse(node).text.removesuffix("^-1") + "⁻¹", POWER)
+
+    def raised(self, base: Expr, exponent: Expr, elementwise: bool) -> Printed:
+        found = self.done[exponent]
+        if not elementwise and (found.positive or found.text).isdigit():
+            raised = found.text.replace("−", "-").translate(_RAISED)
+            return Printed(self.at(base, POSTFIX) + raised, POWER)
+        return super().raised(base, exponent, elementwise)
+
+    def function(self, op: Elementwise) -> str:
+        if op.function.kind == "known" and op.function.name == "sigmoid" and "sigma" not in self.taken:
+            return "σ"
+        return super().function(op).replace("'", "′")
+
+    def elementwise(self, node: Expr) -> Printed:
+        op: Any = node.op
+        inside = self.done[node.args[0]].text
+        if op.function.kind == "known" and op.function.name == "abs" and "|" not in inside:
+            return Printed(f"|{inside}|", ATOM)
+        return super().elementwise(node)
+
+    def norm(self, node: Expr) -> Printed:
+        (of,) = node.args
+        inside = self.done[of].text
+        if "‖" in inside or not (of.is_column or of.is_row):
+            return self.call(node)
+        return Printed(f"‖{inside}‖{'₁' if node.op.name == 'norm1' else ''}", ATOM)
+
+    def template(self, node: Expr) -> Printed:
+        if isinstance(node.op, Kron):
+            return Printed(" ⊗ ".join([self.at(a, POWER) for a in node.args]), PRODUCT)
+        if isinstance(node.op, Inner):
+            a, b = (self.done[a].text for a in node.args)
+            return Printed(f"⟨{a}, {b}⟩", ATOM)
+        return super().template(node)
+
+
+def _is_word(character: str) -> bool:
+    return character != "ᵀ" and (character.isalnum() or character == "_") and character not in "⁰¹²³⁴⁵⁶⁷⁸⁹"
+
+
+def _word(text: str) -> str:
+    """The letters and subscripts that the text begins with."""
+    end = 0
+    while end < len(text) and text[end].isalpha() and text[end] not in "ᵀᵢⱼₖₗₘₙₚₛₜ":
+        end += 1
+    return text[:end]
+
+
+__all__ = ["UnicodePrinter"]

@@ -1,0 +1,213 @@
+"""What a user holds: a formula that was read, and the gradients derived from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+from matcalc.calculus.gradient import gradient
+from matcalc.derivation import Derivation
+from matcalc.dims import Shape
+from matcalc.errors import ArgumentError, UnknownNameError
+from matcalc.expr import Expr, postorder
+from matcalc.primitives.functions import Elementwise
+from matcalc.simplify import simplify
+from matcalc.syntax import Program, canonical_name
+
+if TYPE_CHECKING:
+    from matcalc.checks.report import Report
+    from matcalc.lowering import Compiled
+
+Names: TypeAlias = Union[str, Sequence[str]]
+Functions: TypeAlias = Mapping[str, Sequence[Callable[..., Any]]]
+
+
+class Formula:
+    """An expression of the language with the kinds and shapes of its names. Made by :func:`matcalc.parse`."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    @property
+    def expr(self) -> Expr:
+        return self.program.expr
+
+    @property
+    def shape(self) -> Shape:
+        return self.expr.shape
+
+    @property
+    def variables(self) -> list[str]:
+        """The names that occur, in order."""
+        return list(self.program.variables)
+
+    @property
+    def inferred(self) -> list[str]:
+        """Kinds and shapes that were not declared, as declarations."""
+        return list(self.program.inferred)
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(self.program.warnings)
+
+    def variable(self, name: str) -> Expr:
+        """The node of a variable, or of a quantity that the program assigns.
+
+        Raises   UnknownNameError that lists what there is
+        """
+        known = canonical_name(name)
+        found = self.program.variables.get(known) or self.program.definitions.get(known)
+        if found is None:
+            there = ", ".join([*self.program.variables, *self.program.definitions]) or "no variables"
+            raise UnknownNameError(f"{name} does not occur in the expression", hint=f"there is {there}")
+        return found
+
+    def gradient(self, *wrt: str) -> Gradient:
+        """The gradients by the named variables (``"W"``, or ``"W, b"`` for several).
+
+        Raises   NotScalarError when the expression is not a scalar, UnknownNameError when a name does not occur
+        """
+        names = split_names(wrt)
+        if not names:
+            raise UnknownNameError("no variable is given to differentiate by", hint=f"there is {', '.join(self.variables)}")
+        return Gradient(self, {name: self.variable(name) for name in names})
+
+    def compile(self, *, functions: Functions | None = None) -> Compiled:
+        """The value as a NumPy callable."""
+        from matcalc.lowering import compile_numpy
+
+        return compile_numpy(self.expr, self._arguments(), functions=functions, title=str(self))
+
+    def _arguments(self) -> list[Expr]:
+        occurring = set(postorder([self.expr]))
+        return [v for v in self.program.variables.values() if v in occurring]
+
+    def latex(self) -> str:
+        from matcalc.printing.latex import latex
+
+        return latex(self.expr)
+
+    def __str__(self) -> str:
+        from matcalc.printing.text import text
+
+        return text(self.expr)
+
+    def __repr__(self) -> str:
+        return f"<Formula {self}>"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+
+class Gradient:
+    """Gradients of one scalar by one or several variables, simplified."""
+
+    def __init__(self, of: Formula, variables: Mapping[str, Expr]) -> None:
+        self.of = of
+        self.variables = dict(variables)
+        found = gradient(of.expr, list(self.variables.values()))
+        self.exprs = {name: simplify(found[x]) for name, x in self.variables.items()}
+
+    def __getitem__(self, name: str) -> Expr:
+        try:
+            return self.exprs[canonical_name(name)]
+        except KeyError:
+            raise UnknownNameError(f"no gradient by {name} was derived", hint=f"there is {', '.join(self.exprs)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.exprs)
+
+    def __len__(self) -> int:
+        return len(self.exprs)
+
+    @property
+    def expr(self) -> Expr:
+        """The gradient, where there is only one."""
+        if len(self.exprs) != 1:
+            raise ArgumentError(f"there are gradients by {', '.join(self.exprs)}", hint='name one, as in g["W"]')
+        return next(iter(self.exprs.values()))
+
+    @property
+    def shape(self) -> Shape:
+        return self.expr.shape
+
+    @cached_property
+    def steps(self) -> Derivation:
+        """The derivation: computational graph, differentials, back-substitution, trace rules; it prints."""
+        record = Derivation()
+        preferred = self.of.program.names
+        gradient(self.of.expr, list(self.variables.values()), tidy=simplify, record=record, preferred=preferred)
+        return record
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """Where the result holds: kinks and domains of what was differentiated, absent variables."""
+        out = [
+            f"{name} does not occur in the expression, so its gradient is zero"
+            for name, x in self.variables.items()
+            if x not in postorder([self.of.expr])
+        ]
+        varying = set(self.variables.values())
+        for node in postorder([self.of.expr]):
+            if varying.isdisjoint(node.args):
+                continue
+            varying.add(node)
+            about = node.op.function if isinstance(node.op, Elementwise) else node.op
+            said = (about.kink, f"{about.name} is defined for {about.domain}" if about.domain else "")
+            out += [s for s in said if s and s not in out]
+        return out
+
+    def text(self, *, unicode: bool = False, parts: bool = True) -> str:
+        """The closed form; repeated long parts are named below it unless ``parts`` is False. It parses back."""
+        from matcalc.printing.document import block
+
+        return block(self, unicode=unicode, parts=parts)
+
+    def latex(self, *, parts: bool = True) -> str:
+        """The closed form in LaTeX (amsmath)."""
+        from matcalc.printing.document import latex_block
+
+        return latex_block(self, parts=parts)
+
+    def compile(self, *, value: bool = False, functions: Functions | None = None) -> Compiled:
+        """A NumPy callable for the gradient; with ``value`` it returns the value of the function first.
+
+        ``functions``  for functions that the formula leaves unknown, their value and derivatives: {"phi": [phi, dphi]}
+        """
+        from matcalc.lowering import compile_numpy
+
+        outputs = ({"value": self.of.expr} if value else {}) | {f"d_{name}": e for name, e in self.exprs.items()}
+        single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
+        return compile_numpy(single, self.of._arguments(), functions=functions, title=str(self.of), subgradient=True)
+
+    def check(self, *, seed: int = 0) -> Report:
+        """Numerical verification: the gradient test (Taylor remainders) and an independent check. The report prints."""
+        from matcalc.checks import check_gradient
+
+        by_variable = {x: self.exprs[name] for name, x in self.variables.items()}
+        return check_gradient(self.of.expr, by_variable, seed=seed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that is known of the result, as plain data for JSON."""
+        from matcalc.printing.document import as_dict
+
+        return as_dict(self)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<Gradient by {', '.join(self.exprs)} of {self.of}>"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+
+def split_names(given: Sequence[str]) -> list[str]:
+    """``("W, b", "x")`` as the names W, b, x, in the spelling of the graph, each once."""
+    names = (part.strip() for text in given for part in text.replace(";", ",").split(","))
+    return list(dict.fromkeys(canonical_name(name) for name in names if name))
+
+
+__all__ = ["Formula", "Gradient"]

@@ -1,0 +1,340 @@
+"""Sums, means, traces, inner products, norms, diagonals and rearrangements."""
+
+from __future__ import annotations
+
+from matcalc.dims import ONE
+from matcalc.expr import Expr, make
+from matcalc.primitives.algebra import HADAMARD, PRODUCT, TRANSPOSE
+from matcalc.primitives.base import Primitive, zeros
+from matcalc.primitives.leaves import Identity, Ones, const, identity, ones, size
+from matcalc.primitives.products import INNER, Inner, KhatriRao, Kron
+from matcalc.primitives.reductions import NORM2, SUM, TRACE, Mean, Norm2, Softmax, Sum, Trace
+from matcalc.primitives.structure import Diagonal, DiagonalPart, HCat, Reshape, VCat, Vec
+from matcalc.simplify import powers, products, transposes
+from matcalc.simplify.cost import look
+from matcalc.simplify.heads import handles
+from matcalc.simplify.terms import assemble, term
+
+_DIAGONAL, _PART, _VEC = Diagonal(), DiagonalPart(), Vec()
+
+
+def scaled_out(op: Primitive, x: Expr) -> Expr | None:
+    """A linear map of one argument with the scalars of the argument drawn out in front."""
+    c, s, m = term(x)
+    if not c:
+        return zeros(make(op, (x,)).shape)
+    if c == 1 and not s:
+        return None
+    return products.times(const(c), *s, products.unary(op, assemble(1, (), m)))
+
+
+@handles(Sum)
+def _sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    assert isinstance(op, Sum)
+    axis = op.axis
+    if x.is_scalar:
+        return x
+    if axis is not None and x.shape[axis] is ONE:
+        return x
+    if axis is not None and x.shape[1 - axis] is ONE:
+        axis = None
+    if axis is None and x.rows is ONE:
+        x = transposes.transposed(x)
+    if x.op is TRANSPOSE:
+        if axis is None:
+            return products.unary(SUM, x.args[0])
+        return transposes.transposed(products.unary(Sum(1 - axis), x.args[0]))
+    found = scaled_out(Sum(axis), x)
+    if found is not None:
+        return found
+    inner = x.op
+    if isinstance(inner, Ones):
+        count = x.rows * x.cols if axis is None else x.shape[axis]
+        return products.times(size(count), *([] if axis is None else [ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))]))
+    if isinstance(inner, Identity):
+        return size(x.rows) if axis is None else ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))
+    if inner is _DIAGONAL:
+        column = x.args[0]
+        return products.unary(SUM, column) if axis is None else column if axis == 1 else transposes.transposed(column)
+    if isinstance(inner, Softmax):
+        if axis == inner.axis or (axis is None and x.shape[1 - inner.axis] is ONE):
+            return const(1) if axis is None else ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))
+        if axis is None:
+            return size(x.shape[1 - inner.axis])
+    if inner is PRODUCT:
+        return _sum_of_product(axis, x)
+    if axis is None:
+        if inner is HADAMARD:
+            if x.cols is ONE:
+                a, b = x.args[0], assemble(1, (), (x.args[1],)) if len(x.args) == 2 else make(HADAMARD, x.args[1:])
+                return products.of_entries(a, b)
+            return _inner_of(list(x.args))
+        base, p = powers.split(x)
+        if p == 2 and base.shape == x.shape:
+            return powers.power(make(NORM2, (base,)), const(2))
+        if isinstance(inner, Sum):
+            return products.unary(SUM, x.args[0])
+    return make(Sum(axis), (x,))
+
+
+def _sum_of_product(axis: int | None, x: Expr) -> Expr:
+    """The sums go into the outer factors: ``sum(A*B, 1) = A*sum(B, 1)``; of a column, ``sum(A*x)`` stays."""
+    factors = x.args
+    if axis == 1:
+        return products.times(*factors[:-1], products.unary(Sum(1), factors[-1]))
+    if axis == 0:
+        return products.times(products.unary(Sum(0), factors[0]), *factors[1:])
+    if x.cols is ONE:
+        if powers.is_outer(x):
+            return make(SUM, (x,))
+        return make(SUM, (x,))
+    if powers.is_outer(x):
+        column, row = products.cut(factors)
+        return products.times(products.unary(SUM, column), products.unary(SUM, transposes.transposed(row)))
+    last = products.unary(Sum(1), factors[-1])
+    whole = products.times(*factors[:-1], last)
+    return products.unary(SUM, whole)
+
+
+@handles(Mean)
+def _mean(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    assert isinstance(op, Mean)
+    if x.is_scalar or (op.axis is not None and x.shape[op.axis] is ONE):
+        return x
+    axis = op.axis if op.axis is None or x.shape[1 - op.axis] is not ONE else None
+    if axis is None and x.rows is ONE:
+        x = transposes.transposed(x)
+    if x.op is TRANSPOSE:
+        if axis is None:
+            return products.unary(Mean(None), x.args[0])
+        return transposes.transposed(products.unary(Mean(1 - axis), x.args[0]))
+    if isinstance(x.op, Ones):
+        return const(1) if axis is None else ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))
+    return scaled_out(Mean(axis), x) or make(Mean(axis), (x,))
+
+
+@handles(Trace)
+def _trace(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if x.is_scalar:
+        return x
+    if x.op is TRANSPOSE:
+        return products.unary(TRACE, x.args[0])
+    found = scaled_out(op, x)
+    if found is not None:
+        return found
+    if isinstance(x.op, Identity):
+        return size(x.rows)
+    if isinstance(x.op, Ones):
+        return size(x.rows)
+    if x.op is _DIAGONAL:
+        return products.unary(SUM, x.args[0])
+    if x.op is PRODUCT:
+        return cyclic(list(x.args))
+    if isinstance(x.op, Kron) and x.args[0].rows is x.args[0].cols:
+        return products.times(products.unary(TRACE, x.args[0]), products.unary(TRACE, x.args[1]))
+    return make(TRACE, (x,))
+
+
+def cyclic(factors: list[Expr]) -> Expr:
+    """The trace of a chain: a number where a dimension is one, else the rotation that reads best."""
+    n = len(factors)
+    for i in range(n):
+        if factors[i].rows is ONE and (i or factors[-1].cols is ONE):
+            return products.times(*factors[i:], *factors[:i])
+    for i in range(n):
+        if factors[i].op is _DIAGONAL:
+            rest = products.times(*factors[i + 1 :], *factors[:i]) if n > 1 else identity(factors[i].rows)
+            return products.times(transposes.transposed(factors[i].args[0]), products.unary(_PART, rest))
+    if n > 1:
+        joined = products.times(factors[-1], factors[0])
+        c, s, m = term(joined)
+        if c != 1 or s or len(m) != 2 or m[0] is not factors[-1]:
+            return products.unary(TRACE, products.times(joined, *factors[1:-1]))
+    half = n // 2
+    if n == 2 * half and half:
+        for i in range(n):
+            turn = factors[i:] + factors[:i]
+            if all(turn[k] is transposes.transposed(turn[-1 - k]) for k in range(half)):
+                norm = make(NORM2, (assemble(1, (), turn[half:]),))
+                return powers.power(norm, const(2))
+    turned = [transposes.transposed(a) for a in reversed(factors)]
+    best = min(
+        (make(PRODUCT, tuple(f[i:] + f[:i])) for f in (factors, turned) for i in range(n)), key=products.reading
+    )
+    if n == 2 and any(a.op is TRANSPOSE for a in best.args):
+        a, b = best.args
+        u, v = (transposes.transposed(a), b) if a.op is TRANSPOSE else (a, transposes.transposed(b))
+        return make(INNER, tuple(sorted((u, v), key=lambda e: (look(e).label, e.digest))))
+    return make(TRACE, (best,))
+
+
+@handles(Inner)
+def _inner(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    a, b = args
+    if a.is_scalar or b.is_scalar:
+        return products.times(a, b)
+    if a.rows is ONE:
+        a, b = transposes.transposed(a), transposes.transposed(b)
+    if a.cols is ONE:
+        return products.times(transposes.transposed(a), b)
+    c, s, m = term(a)
+    d, t, k = term(b)
+    if not c or not d:
+        return const(0)
+    scale = [const(c), *s, const(d), *t]
+    if len(m) == 1 and m[0].op is HADAMARD or len(k) == 1 and k[0].op is HADAMARD:
+        left = m[0].args if len(m) == 1 and m[0].op is HADAMARD else (assemble(1, (), m),)
+        right = k[0].args if len(k) == 1 and k[0].op is HADAMARD else (assemble(1, (), k),)
+        joined = powers.hadamard(*left, *right)
+        return products.times(*scale, products.unary(SUM, joined))
+    if len(m) == 1 and isinstance(m[0].op, Ones):
+        return products.times(*scale, products.unary(SUM, assemble(1, (), k)))
+    if len(k) == 1 and isinstance(k[0].op, Ones):
+        return products.times(*scale, products.unary(SUM, assemble(1, (), m)))
+    if m == k:
+        return products.times(*scale, powers.power(products.unary(NORM2, assemble(1, (), m)), const(2)))
+    chain = products.times(*[transposes.transposed(x) for x in reversed(m)], *k)
+    if len(m) == 1 and len(k) == 1 and not powers.is_outer(chain):
+        u, v = m[0], k[0]
+        if isinstance(u.op, Identity):
+            return products.times(*scale, products.unary(TRACE, v))
+        if isinstance(v.op, Identity):
+            return products.times(*scale, products.unary(TRACE, u))
+    return products.times(*scale, products.unary(TRACE, chain))
+
+
+def _inner_of(factors: list[Expr]) -> Expr:
+    """The sum of the entries of an elementwise product of matrices."""
+    names = [f for f in factors if not f.args] or factors
+    head = names[0]
+    factors.remove(head)
+    rest = factors[0] if len(factors) == 1 else make(HADAMARD, tuple(factors))
+    if rest.op is HADAMARD:
+        return make(INNER, (head, rest))
+    return _inner(INNER, (head, rest))
+
+
+@handles(Norm2)
+def _norm2(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if x.op is TRANSPOSE:
+        x = x.args[0]
+    if x.rows is ONE and x.cols is not ONE:
+        x = transposes.transposed(x)
+    if x.is_zero:
+        return const(0)
+    from matcalc.primitives.elementwise import abs_
+    from matcalc.simplify.entries import of
+
+    if x.is_scalar:
+        return of(abs_, x)
+    c, s, m = term(x)
+    if c != 1 or s:
+        return products.times(const(abs(c)), *[of(abs_, a) for a in s], products.unary(NORM2, assemble(1, (), m)))
+    return make(NORM2, (x,))
+
+
+@handles(Diagonal)
+def _diagonal(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if x.is_scalar:
+        return x
+    found = scaled_out(op, x)
+    if found is not None:
+        return found
+    if isinstance(x.op, Ones):
+        return identity(x.rows)
+    return make(_DIAGONAL, (x,))
+
+
+@handles(DiagonalPart)
+def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if x.is_scalar:
+        return x
+    if x.op is TRANSPOSE:
+        return products.unary(_PART, x.args[0])
+    found = scaled_out(op, x)
+    if found is not None:
+        return found
+    if isinstance(x.op, (Identity, Ones)):
+        return ones(x.rows)
+    if x.op is _DIAGONAL:
+        return x.args[0]
+    if x.op is HADAMARD:
+        return powers.hadamard(*[products.unary(_PART, a) for a in x.args])
+    if x.op is PRODUCT:
+        if powers.is_outer(x):
+            column, row = products.cut(x.args)
+            return powers.hadamard(column, transposes.transposed(row))
+        if x.args[0].op is _DIAGONAL:
+            return powers.hadamard(x.args[0].args[0], products.unary(_PART, assemble(1, (), x.args[1:])))
+        if x.args[-1].op is _DIAGONAL:
+            return powers.hadamard(products.unary(_PART, assemble(1, (), x.args[:-1])), x.args[-1].args[0])
+    return make(_PART, (x,))
+
+
+@handles(Vec)
+def _vec(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if x.cols is ONE:
+        return x
+    if x.rows is ONE:
+        return transposes.transposed(x)
+    if isinstance(x.op, Ones):
+        return ones(x.rows * x.cols)
+    if isinstance(x.op, (Reshape, Vec)):
+        return products.unary(_VEC, x.args[0])
+    return scaled_out(op, x) or make(_VEC, (x,))
+
+
+@handles(Reshape)
+def _reshape(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    assert isinstance(op, Reshape)
+    if isinstance(x.op, (Reshape, Vec)):
+        return products.unary(op, x.args[0])
+    if x.shape == op.shape:
+        return x
+    if op.shape[1] is ONE:
+        return products.unary(_VEC, x)
+    if isinstance(x.op, Ones):
+        return ones(*op.shape)
+    return scaled_out(op, x) or make(op, (x,))
+
+
+@handles(Kron, KhatriRao)
+def _kron(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    c, s, m = term(args[0])
+    d, t, k = term(args[1])
+    if not c or not d:
+        return zeros(make(op, args).shape)
+    if c != 1 or d != 1 or s or t:
+        rest = (assemble(1, (), m), assemble(1, (), k))
+        inner = products.times(*rest) if not m or not k else _kron(op, rest)
+        return products.times(const(c), const(d), *s, *t, inner)
+    a, b = args
+    if isinstance(op, KhatriRao):
+        return make(op, args)
+    if a.is_scalar or b.is_scalar:
+        return products.times(a, b)
+    if isinstance(a.op, Identity) and isinstance(b.op, Identity):
+        return identity(a.rows * b.rows)
+    if isinstance(a.op, Ones) and isinstance(b.op, Ones):
+        return ones(a.rows * b.rows, a.cols * b.cols)
+    if (a.cols is ONE and b.rows is ONE) or (a.rows is ONE and b.cols is ONE):
+        return products.times(a, b) if a.cols is ONE else products.times(b, a)
+    return make(op, args)
+
+
+@handles(HCat, VCat)
+def _blocks(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    if len(args) == 1:
+        return args[0]
+    flat: list[Expr] = []
+    for a in args:
+        flat.extend(a.args if a.op is op else (a,))
+    return op.construct(tuple(flat))

@@ -1,0 +1,362 @@
+"""Commuting factors, numbers or entry by entry: equal bases become one power, elementwise products, powers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Union
+
+from matcalc.dims import ONE
+from matcalc.expr import Expr, Number, make
+from matcalc.facts import DIAGONAL, NONNEGATIVE, POSITIVE, has
+from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import power as raw_power
+from matcalc.primitives.base import zeros
+from matcalc.primitives.elementwise import abs_, exp, sigmoid, sign, sqrt
+from matcalc.primitives.functions import Elementwise, Function
+from matcalc.primitives.leaves import Const, Identity, Ones, const, number_of, ones
+from matcalc.primitives.products import INNER
+from matcalc.primitives.reductions import NORM2
+from matcalc.primitives.structure import Diagonal, DiagonalPart
+from matcalc.simplify import products, sums, transposes
+from matcalc.simplify.cost import factor_order
+from matcalc.simplify.terms import assemble, exact, is_run, term
+
+Exponent = Union[Number, Expr]
+HALF = Fraction(1, 2)
+
+_EXP, _SQRT, _ABS, _SIGN, _SIGMOID = (Elementwise(f, 0) for f in (exp, sqrt, abs_, sign, sigmoid))
+
+
+def applied(function: Function, x: Expr) -> Expr:
+    return make(Elementwise(function, 0), (x,))
+
+
+def split(e: Expr) -> tuple[Expr, Exponent]:
+    """Base and exponent of a factor; ``sqrt(x)`` is x to 1/2 and ``u'*u`` is norm2(u) to 2."""
+    op = e.op
+    if op is POWER:
+        base, p = e.args
+        if p.is_scalar:
+            number = number_of(p)
+            inner, first = split(base) if number is not None and not isinstance(base.op, Elementwise) and base.op is not PRODUCT else (base, 1)
+            if first == 1:
+                return base, p if number is None else number
+            if base.op is INNER or (isinstance(number, int) and isinstance(first, (int, Fraction))):
+                return inner, exact(first * number)  # type: ignore[operator]
+            return base, p if number is None else number
+        return e, 1
+    if op is _SQRT:
+        return e.args[0], HALF
+    if op is PRODUCT and e.is_scalar and is_run(e):
+        half = len(e.args) // 2
+        if len(e.args) == 2 * half and all(e.args[i] is transposes.transposed(e.args[-1 - i]) for i in range(half)):
+            return make(NORM2, (assemble(1, (), e.args[half:]),)), 2
+    if op is INNER and e.args[0] is e.args[1]:
+        return make(NORM2, (e.args[0],)), 2
+    return e, 1
+
+
+def raised(base: Expr, exponent: Exponent) -> Expr:
+    """The factor for a base and its whole exponent (not 0), in the form in which it is written."""
+    if isinstance(exponent, Expr):
+        return make(POWER, (base, exponent))
+    if exponent == 1:
+        return base
+    if base.op is NORM2 and isinstance(exponent, int) and exponent % 2 == 0 and base.args[0].is_column and not base.args[0].args:
+        square = make(PRODUCT, (transposes.transposed(base.args[0]), base.args[0]))
+        return square if exponent == 2 else make(POWER, (square, const(exponent // 2)))
+    if exponent == HALF:
+        return make(_SQRT, (base,))
+    if exponent == -HALF:
+        return make(POWER, (make(_SQRT, (base,)), const(-1)))
+    return make(POWER, (base, const(exponent)))
+
+
+def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
+    """The product of commuting factors of one shape: a number, and powers of different bases in order.
+
+    Equal bases are joined, which never makes the domain smaller.
+    """
+    coefficient: Number = 1
+    exponents: dict[Expr, Exponent] = {}
+    logs: list[Expr] = []
+    repeated = False
+    kept: list[Expr] = []
+    for f in factors:
+        kept.append(f)
+        if f.op is _EXP:
+            repeated = repeated or bool(logs)
+            logs.append(f.args[0])
+            continue
+        base, p = split(f)
+        if base.op is ADD and base not in exponents and not isinstance(p, Expr) and isinstance(p, int):
+            other = sums.flipped(base)  # (a - b) and (b - a) are one base
+            if other is not None and other in exponents:
+                base = other
+                coefficient *= -1 if p % 2 else 1
+        before = exponents.get(base)
+        if before is None:
+            exponents[base] = p
+        else:
+            repeated = True
+            exponents[base] = exact(before + p) if not isinstance(before, Expr) and not isinstance(p, Expr) else sums.plus(_expr(before), _expr(p))
+    if logs:
+        repeated |= _merge_exponentials(exponents, logs)
+    if _ABS_OR_SIGN(exponents):
+        repeated |= _merge_signs(exponents)
+    if not repeated:
+        if len(kept) > 1:
+            kept.sort(key=factor_order)
+        return coefficient, kept
+    out: list[Expr] = []
+    for base, p in exponents.items():
+        number = p if not isinstance(p, Expr) else number_of(p)
+        if number == 0:
+            continue
+        if isinstance(base.op, Const):
+            folded = raw_power(base, p if number is None else number)
+            value = number_of(folded)
+            if value is not None:
+                coefficient = exact(coefficient * value)
+                continue
+            out.append(folded)
+            continue
+        out.append(raised(base, p if number is None else number))
+    if logs:
+        total = sums.plus(*logs) if len(logs) > 1 else logs[0]
+        if not total.is_zero:
+            out.append(make(_EXP, (total,)))
+    if len(out) > 1:
+        out.sort(key=factor_order)
+    return coefficient, out
+
+
+def _expr(p: Exponent) -> Expr:
+    return p if isinstance(p, Expr) else const(p)
+
+
+def _ABS_OR_SIGN(exponents: dict[Expr, Exponent]) -> bool:
+    return any(b.op is _ABS or b.op is _SIGN for b in exponents)
+
+
+def _merge_exponentials(exponents: dict[Expr, Exponent], logs: list[Expr]) -> bool:
+    """``exp(t)*sigmoid(-t)`` is ``sigmoid(t)``; every step uses up a sigmoid."""
+    if len(logs) > 1:
+        total = sums.plus(*logs)
+        logs[:] = [] if total.is_zero else [total]
+    if not logs:
+        return True
+    (t,) = logs
+    other = make(_SIGMOID, (products.times(const(-1), t),))
+    p = exponents.get(other)
+    if isinstance(p, Expr) or p is None or p < 1:
+        return False
+    exponents[other] = p - 1
+    same = make(_SIGMOID, (t,))
+    exponents[same] = exact(exponents.get(same, 0) + 1)  # type: ignore[operator]
+    logs.clear()
+    return True
+
+
+def _merge_signs(exponents: dict[Expr, Exponent]) -> bool:
+    """``abs(x)*sign(x)`` is x, ``x*sign(x)`` is abs(x), ``x/abs(x)`` is sign(x), even powers of abs(x) are those of x."""
+    changed = False
+    for base in list(exponents):
+        p = exponents[base]
+        if base.op is _ABS and isinstance(p, int):
+            x = base.args[0]
+            s = make(_SIGN, (x,))
+            if p % 2 == 0 and p:
+                exponents[base] = 0
+                exponents[x] = sums_of(exponents.get(x, 0), p)
+                changed = True
+            elif p == 1 and exponents.get(s) == 1:
+                exponents[base] = exponents[s] = 0
+                exponents[x] = sums_of(exponents.get(x, 0), 1)
+                changed = True
+            elif p == -1 and exponents.get(x) == 1:
+                exponents[base] = exponents[x] = 0
+                exponents[s] = sums_of(exponents.get(s, 0), 1)
+                changed = True
+        elif base.op is _SIGN and p == 1:
+            x = base.args[0]
+            if exponents.get(x) == 1:
+                exponents[base] = exponents[x] = 0
+                a = make(_ABS, (x,))
+                exponents[a] = sums_of(exponents.get(a, 0), 1)
+                changed = True
+    return changed
+
+
+def sums_of(a: Exponent, b: Exponent) -> Exponent:
+    if isinstance(a, Expr) or isinstance(b, Expr):
+        return sums.plus(_expr(a), _expr(b))
+    return exact(a + b)
+
+
+def hadamard(*factors: Expr) -> Expr:
+    """The elementwise product of simplified factors."""
+    coefficient: Number = 1
+    scalars: list[Expr] = []
+    entries: list[Expr] = []
+    shape = None
+    for f in factors:
+        if not f.is_scalar and shape is None:
+            shape = f.shape
+        c, s, m = term(f)
+        coefficient = exact(coefficient * c)
+        scalars += s
+        if len(m) == 1:
+            x = m[0]
+            if x.op is HADAMARD:
+                entries += x.args
+            elif not isinstance(x.op, Ones):
+                entries.append(x)
+        elif m:
+            entries.append(f if c == 1 and not s else assemble(1, (), m))
+    if shape is None:
+        return products.times(*factors)
+    if not coefficient:
+        return zeros(shape)
+    if shape[0] is ONE:  # rows are handled as columns
+        column = hadamard(*[transposes.transposed(e) for e in entries]) if entries else ones(shape[1])
+        return products.times(const(coefficient), *scalars, transposes.transposed(column))
+    joined = _entrywise(entries, shape) if entries else ones(*shape)
+    if coefficient == 1 and not scalars:
+        return joined
+    return products.times(const(coefficient), *scalars, joined)
+
+
+def _entrywise(entries: list[Expr], shape: tuple[object, object]) -> Expr:
+    if len(entries) > 1 and shape[1] is not ONE:
+        special = _of_matrices(entries)
+        if special is not None:
+            return special
+    coefficient, kept = combine(entries) if len(entries) > 1 else (1, entries)
+    if not kept:
+        joined = ones(*entries[0].shape)
+    elif len(kept) == 1:
+        joined = kept[0]
+    else:
+        joined = make(HADAMARD, tuple(kept))
+    return joined if coefficient == 1 else products.times(const(coefficient), joined)
+
+
+def _of_matrices(entries: list[Expr]) -> Expr | None:
+    """Elementwise products of matrices that have a shorter form."""
+    for i, e in enumerate(entries):
+        rest = entries[:i] + entries[i + 1 :]
+        if isinstance(e.op, Identity) or (isinstance(e.op, Diagonal) or has(e, DIAGONAL)):
+            part = [a.args[0] if isinstance(a.op, Diagonal) else make(DiagonalPart(), (a,)) for a in rest]
+            if isinstance(e.op, Identity):
+                return products.unary(Diagonal(), hadamard(*[products.unary(DiagonalPart(), p) for p in rest]))
+            if isinstance(e.op, Diagonal):
+                part = [products.unary(DiagonalPart(), a) for a in rest]
+                return products.unary(Diagonal(), hadamard(e.args[0], *part))
+    if sum(transposes.gain(e) for e in entries) <= -2:
+        return transposes.transposed(hadamard(*[transposes.transposed(e) for e in entries]))
+    # (x*y') .* (u*v') is (x .* u)*(y .* v)', and (x*ones') .* M is diag(x)*M.
+    outer = [e for e in entries if is_outer(e)]
+    if len(outer) > 1:
+        rest = [e for e in entries if not is_outer(e)]
+        columns = [products.cut(e.args) for e in outer]
+        left = hadamard(*[c for c, _ in columns])
+        right = hadamard(*[transposes.transposed(r) for _, r in columns])
+        return hadamard(products.times(left, transposes.transposed(right)), *rest)
+    if len(outer) == 1:
+        rest = [e for e in entries if e is not outer[0]]
+        if rest:
+            column, row = products.cut(outer[0].args)
+            if is_ones_row(row):
+                return products.times(products.unary(Diagonal(), column), hadamard(*rest))
+            if isinstance(column.op, Ones):
+                return products.times(hadamard(*rest), products.unary(Diagonal(), transposes.transposed(row)))
+    return None
+
+
+def is_outer(e: Expr) -> bool:
+    """Whether a product is a column times a row."""
+    return e.op is PRODUCT and not e.is_scalar and any(a.rows is ONE for a in e.args[1:] if not a.is_scalar)
+
+
+def is_ones_row(e: Expr) -> bool:
+    return (e.op is TRANSPOSE and isinstance(e.args[0].op, Ones)) or (isinstance(e.op, Ones) and e.rows is ONE)
+
+
+def power(base: Expr, exponent: Expr) -> Expr:
+    """The elementwise power of simplified operands."""
+    p = number_of(exponent)
+    if p == 1:
+        return base
+    if p == 0:
+        return ones(*base.shape)
+    if base.is_zero and p is not None and p > 0:
+        return zeros(base.shape)
+    if isinstance(base.op, Const):
+        return raw_power(base, exponent)
+    if not base.is_scalar and isinstance(base.op, Ones) and exponent.is_scalar:
+        return base
+    if base.op is TRANSPOSE and exponent.is_scalar:
+        return transposes.transposed(power(base.args[0], exponent))
+    if not exponent.is_scalar:
+        return make(POWER, (base, exponent))
+    c, s, m = term(base)
+    whole = isinstance(p, int)
+    entries = m[0].args if len(m) == 1 and m[0].op is HADAMARD else (assemble(1, (), m),) if m else ()
+    parts = len(s) + len(entries) + (c != 1)
+    if parts > 1 and not whole:
+        # Only factors that cannot be negative go out of a fractional power.
+        if p is not None and c > 0 and c != 1:
+            rest = assemble(1, s, m)
+            return products.times(raw_power(const(c), exponent), power(rest, exponent))
+        return make(POWER, (base, exponent)) if p != HALF else make(_SQRT, (base,))
+    if parts > 1:
+        number = raw_power(const(c), exponent) if c != 1 else const(1)
+        scalars = products.times(number, *[power(a, exponent) for a in s])
+        return hadamard(scalars, *[power(a, exponent) for a in entries]) if m else scalars
+    return _power_of_atom(base, exponent, p)
+
+
+def _power_of_atom(base: Expr, exponent: Expr, p: Number | None) -> Expr:
+    op = base.op
+    if op is _EXP:
+        return make(_EXP, (products.times(exponent, base.args[0]),))
+    if op is _ABS and isinstance(p, int) and p % 2 == 0:
+        return power(base.args[0], exponent)
+    if op is ADD and isinstance(p, int):
+        if p < 0:
+            t = _one_plus_exp(base)
+            if t is not None:
+                return power(make(_SIGMOID, (products.times(const(-1), t),)), const(-p))
+        if p % 2 == 0:
+            base = sums.upright(base)
+    inner, first = split(base)
+    if first == 1:
+        return raised(base, p if p is not None else exponent)
+    if not isinstance(first, Expr) and p is not None:
+        nonnegative = has(inner, NONNEGATIVE) or has(inner, POSITIVE)
+        if isinstance(p, int) or nonnegative:
+            return _after_merge(inner, exact(first * p))
+        if isinstance(first, int) and first % 2 == 0 and inner.op is not NORM2:
+            # (x^2)^p = abs(x)^(2p)
+            return _after_merge(make(_ABS, (inner,)), exact(first * p))
+    if isinstance(first, Expr) and isinstance(p, int):
+        return _after_merge(inner, products.times(first, exponent))
+    return raised(base, p if p is not None else exponent)
+
+
+def _after_merge(base: Expr, p: Exponent) -> Expr:
+    return ones(*base.shape) if p == 0 else raised(base, p)
+
+
+def _one_plus_exp(e: Expr) -> Expr | None:
+    """The t of ``1 + exp(t)``."""
+    if len(e.args) == 2:
+        for a, b in (e.args, e.args[::-1]):
+            if number_of(a) == 1 and b.op is _EXP:
+                return b.args[0]
+    return None
+
+
+__all__ = ["applied", "combine", "hadamard", "is_ones_row", "is_outer", "power", "raised", "split"]

@@ -1,0 +1,314 @@
+"""Products of matrices and numbers: scalars drawn out, chains cut where a dimension is one, inverses cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matcalc.dims import ONE
+from matcalc.expr import Expr, Number, make
+from matcalc.facts import DIAGONAL, INVERTIBLE, ORTHOGONAL, has
+from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import product as raw_product
+from matcalc.primitives.base import Primitive
+from matcalc.primitives.leaves import Const, Identity, Ones, const, identity, number_of, ones
+from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
+from matcalc.primitives.products import KRON
+from matcalc.primitives.reductions import SUM, Sum
+from matcalc.primitives.structure import Diagonal
+from matcalc.simplify import heads, powers, sums, transposes
+from matcalc.simplify.cost import look, scalar_order
+from matcalc.simplify.terms import assemble, exact, term
+
+_DIAGONAL = Diagonal()
+
+
+def unary(op: Primitive, x: Expr) -> Expr:
+    """A primitive applied to one simplified argument, simplified."""
+    return heads.applied(op, (x,))
+
+
+def times(*operands: Expr) -> Expr:
+    """The product of simplified operands."""
+    coefficient: Number = 1
+    scalars: list[Expr] = []
+    factors: list[Expr] = []
+    for f in operands:
+        c, s, m = term(f)
+        coefficient = coefficient * c
+        scalars += s
+        factors += m
+    if not coefficient:
+        return raw_product(*operands)
+    if factors:
+        c, s, factors = _chain(factors)
+        coefficient = coefficient * c
+        scalars += s
+        if scalars and factors:
+            found = _adjugate(scalars, factors)
+            if found is not None:
+                return times(const(exact(coefficient)), *found)
+    if len(scalars) > 1:
+        c, scalars = powers.combine(scalars)
+        coefficient = coefficient * c
+        if len(scalars) > 1:
+            scalars.sort(key=scalar_order)
+    coefficient = exact(coefficient)
+    if not coefficient:
+        return raw_product(const(0), *factors)
+    if coefficient != 1 and len(factors) + len(scalars):
+        coefficient = _signs(coefficient, scalars, factors)
+        if len(scalars) + len(factors) == 1:
+            only = (scalars or factors)[0]
+            if only.op is ADD:
+                spread = sums.scaled(coefficient, only)
+                if spread is not None:
+                    return spread
+    return assemble(coefficient, scalars, factors)
+
+
+def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Number:
+    """A minus sign in front goes into the first difference among the factors: ``-x*(a - b)`` is ``x*(b - a)``."""
+    if coefficient > 0:
+        return coefficient
+    for place in (factors, scalars):
+        for i, f in enumerate(place):
+            if f.op is ADD:
+                flipped = sums.flipped(f)
+                if flipped is not None:
+                    place[i] = flipped
+                    return -coefficient
+            elif f.op is HADAMARD:
+                for k, a in enumerate(f.args):
+                    if a.op is ADD:
+                        flipped = sums.flipped(a)
+                        if flipped is not None:
+                            place[i] = make(HADAMARD, (*f.args[:k], flipped, *f.args[k + 1 :]))
+                            return -coefficient
+    return coefficient
+
+
+def cut(factors: Sequence[Expr]) -> tuple[Expr, Expr]:
+    """The column and the row of an outer product."""
+    inner = [a for a in factors if not a.is_scalar]
+    at = next(i for i in range(1, len(inner)) if inner[i].rows is ONE)
+    scale = [a for a in factors if a.is_scalar]
+    return assemble(1, scale, inner[:at]), assemble(1, (), inner[at:])
+
+
+def _chain(factors: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
+    """Number, scalars and remaining factors of a chain; parts between dimensions of one are scalars."""
+    joints = [i for i in range(1, len(factors)) if factors[i].rows is ONE]
+    if not joints:
+        if factors[0].rows is ONE and factors[-1].cols is ONE:
+            c, s, _ = term(_scalar(factors))
+            return c, list(s), []
+        return _settled(factors)
+    coefficient: Number = 1
+    scalars: list[Expr] = []
+    kept: list[Expr] = []
+    for i, j in zip([0, *joints], [*joints, len(factors)], strict=True):
+        run = factors[i:j]
+        if run[0].rows is ONE and run[-1].cols is ONE:
+            c, s, _ = term(_scalar(run))
+        else:
+            c, s, run = _settled(run)
+            kept += run
+        coefficient = coefficient * c
+        scalars += s
+    return coefficient, scalars, kept
+
+
+def _settled(factors: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
+    """A chain without a dimension of one inside, its neighbours combined until none can be."""
+    if len(factors) == 1:
+        return 1, [], factors
+    coefficient: Number = 1
+    scalars: list[Expr] = []
+    out: list[Expr] = []
+    for f in factors:
+        out.append(f)
+        while len(out) > 1:
+            joined = _neighbours(out[-2], out[-1])
+            if joined is None:
+                break
+            c, s, m = joined
+            coefficient = coefficient * c
+            scalars += s
+            out[-2:] = m
+            if not out:
+                break
+    if not out:
+        return coefficient, scalars, [identity(factors[0].rows)]
+    if len(out) > 1:
+        again = _with_vector(out)
+        if again is not None:
+            c, s, m = term(times(*again))
+            return coefficient * c, [*scalars, *s], list(m)
+    return coefficient, scalars, out
+
+
+def _with_vector(out: list[Expr]) -> list[Expr] | None:
+    """``diag(v)*x`` is ``v .* x``, and ones next to a matrix are sums; each use makes the chain shorter."""
+    first, last = out[0], out[-1]
+    if last.cols is ONE:
+        for i, f in enumerate(out[:-1]):
+            if f.op is _DIAGONAL:
+                return [*out[:i], powers.hadamard(f.args[0], times(*out[i + 1 :]))]
+        if isinstance(last.op, Ones) and len(out) > 1:
+            return [*out[:-2], unary(Sum(1), out[-2])]
+    if first.rows is ONE:
+        for i in range(len(out) - 1, 0, -1):
+            if out[i].op is _DIAGONAL:
+                column = powers.hadamard(out[i].args[0], transposes.transposed(times(*out[:i])))
+                return [transposes.transposed(column), *out[i + 1 :]]
+        if powers.is_ones_row(first):
+            return [unary(Sum(0), out[1]), *out[2:]]
+    return None
+
+
+Parts = tuple[Number, Sequence[Expr], Sequence[Expr]]
+
+
+def _neighbours(a: Expr, b: Expr) -> Parts | None:
+    """What two factors side by side become; every case leaves fewer factors."""
+    if isinstance(a.op, Identity):
+        return 1, (), (b,)
+    if isinstance(b.op, Identity):
+        return 1, (), (a,)
+    if a.op is _DIAGONAL and b.op is _DIAGONAL:
+        return term(unary(_DIAGONAL, powers.hadamard(a.args[0], b.args[0])))
+    if (a.op is INV or b.op is INV or a.op is MATRIX_POWER or b.op is MATRIX_POWER or a is b) and a.rows is a.cols:
+        x, j = matrix_power(a)
+        y, k = matrix_power(b)
+        if x is y:
+            total = exact(j + k) if not isinstance(j, Expr) and not isinstance(k, Expr) else None
+            if total is None:
+                exponent = sums.plus(j if isinstance(j, Expr) else const(j), k if isinstance(k, Expr) else const(k))
+                number = number_of(exponent)
+                if number is None:
+                    return 1, (), (make(MATRIX_POWER, (x, exponent)),)
+                total = number
+            return 1, (), () if total == 0 else (raised(x, total),)
+    if a.op is TRANSPOSE and b.op is TRANSPOSE and (a.args[0].op is INV or b.args[0].op is INV):
+        joined = _neighbours(b.args[0], a.args[0])
+        if joined is not None and not joined[2]:
+            return joined
+    if has(b, ORTHOGONAL) and a is transposes.transposed(b):
+        return 1, (), ()
+    if (a.op is ADJ and a.args[0] is b) or (b.op is ADJ and b.args[0] is a):
+        return 1, (unary(DET, b if a.op is ADJ else a),), ()
+    if a.op is KRON and b.op is KRON:
+        (p, q), (r, s) = a.args, b.args
+        if p.cols is r.rows and q.cols is s.rows:
+            return term(heads.applied(KRON, (times(p, r), times(q, s))))
+    return None
+
+
+def matrix_power(a: Expr) -> tuple[Expr, Number | Expr]:
+    """Base and exponent of a square factor."""
+    if a.op is INV:
+        return a.args[0], -1
+    if a.op is MATRIX_POWER:
+        k = number_of(a.args[1])
+        return a.args[0], a.args[1] if k is None else k
+    return a, 1
+
+
+def raised(a: Expr, k: Number) -> Expr:
+    if k == 1:
+        return a
+    return unary(INV, a) if k == -1 else make(MATRIX_POWER, (a, const(k)))
+
+
+def _adjugate(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
+    """``adj(A)/det(A)`` is the inverse, and ``det(A)*A^-1`` the adjugate."""
+    for i, s in enumerate(scalars):
+        base, p = powers.split(s)
+        if base.op is not DET or p not in (1, -1):
+            continue
+        source, target = (ADJ, INV) if p == -1 else (INV, ADJ)
+        for k, f in enumerate(factors):
+            inner = f.args[0] if f.op is TRANSPOSE else f
+            if inner.op is source and inner.args[0] is base.args[0]:
+                new = make(target, inner.args)
+                new = transposes.transposed(new) if f.op is TRANSPOSE else new
+                return [*scalars[:i], *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
+    return None
+
+
+def _scalar(run: list[Expr]) -> Expr:
+    """The number that a chain from a row to a column is, read in the shorter direction."""
+    c, s, m = _settled_ends(run)
+    if c != 1 or s or not m:
+        return times(const(exact(c)), *s, *m)
+    return dot(m)
+
+
+def _settled_ends(run: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
+    # Row and column may have become products with numbers, or a sum by ones; a shorter chain is settled anew.
+    c, s, m = _settled(run) if len(run) > 1 else (1, [], run)
+    if len(m) == 1 and m[0].is_scalar:
+        return c, [*s, m[0]], []
+    return c, s, m
+
+
+def dot(run: list[Expr]) -> Expr:
+    """A settled chain from a row to a column."""
+    first, last = run[0], run[-1]
+    if powers.is_ones_row(first):
+        return unary(SUM, times(*run[1:]))
+    if isinstance(last.op, Ones):
+        return unary(SUM, times(*run[:-1]))
+    if isinstance(first.op, Sum):
+        return unary(SUM, times(first.args[0], *run[1:]))
+    if len(run) == 2:
+        left = transposes.transposed(first)
+        if left.op is HADAMARD or last.op is HADAMARD or left.op is POWER or last.op is POWER:
+            return of_entries(left, last)
+    turned = [transposes.transposed(a) for a in reversed(run)]
+    return min((make(PRODUCT, tuple(run)), make(PRODUCT, tuple(turned))), key=reading)
+
+
+def reading(e: Expr) -> tuple[int, str, int]:
+    return (sum([a.op is TRANSPOSE for a in e.args]), look(e).label, e.digest)
+
+
+def of_entries(a: Expr, b: Expr) -> Expr:
+    """The sum of the entries of ``a .* b`` for two columns: a bare name times the rest, where there is one."""
+    joined = powers.hadamard(a, b)
+    c, s, m = term(joined)
+    scale = assemble(c, s, ())
+    if len(m) != 1 or m[0].op is not HADAMARD:
+        return times(scale, unary(SUM, assemble(1, (), m)) if m else const(1))
+    entries = list(m[0].args)
+    names = [e for e in entries if not e.args]
+    head = names[0] if names else entries[0]
+    entries.remove(head)
+    rest = entries[0] if len(entries) == 1 else make(HADAMARD, tuple(entries))
+    sides = [
+        make(PRODUCT, (transposes.transposed(u), *_factors(v))) if u.op is not PRODUCT else None
+        for u, v in ((head, rest), (rest, head))
+    ]
+    if len(entries) > 1 or rest.op is PRODUCT or head.op is PRODUCT:
+        if head.op is PRODUCT or rest.op is PRODUCT:
+            u, v = (head, rest) if head.op is not PRODUCT else (rest, head)
+            return times(scale, dot([*_factors(transposes.transposed(u)), *_factors(v)]))
+        return times(scale, make(PRODUCT, (transposes.transposed(head), rest)))
+    found = min((x for x in sides if x is not None), key=reading)
+    return times(scale, found)
+
+
+def _factors(e: Expr) -> tuple[Expr, ...]:
+    return term(e)[2]
+
+
+def invertible(e: Expr) -> bool:
+    return e.rows is e.cols and (has(e, INVERTIBLE) or isinstance(e.op, Identity))
+
+
+def is_diagonal(e: Expr) -> bool:
+    return has(e, DIAGONAL)
+
+
+__all__ = ["cut", "dot", "invertible", "matrix_power", "of_entries", "raised", "times", "unary"]
+_ = (Const, ones)

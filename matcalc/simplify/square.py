@@ -1,0 +1,177 @@
+"""Functions of a square matrix: inverse, determinant, adjugate, whole powers."""
+
+from __future__ import annotations
+
+from matcalc.expr import Expr, make
+from matcalc.facts import ORTHOGONAL, POSITIVE, has
+from matcalc.primitives.algebra import PRODUCT, TRANSPOSE
+from matcalc.primitives.base import Primitive, zeros
+from matcalc.primitives.elementwise import log
+from matcalc.primitives.leaves import Identity, const, identity, number_of, size
+from matcalc.primitives.matrix import DET, EXPM, INV, LOGDET, MATRIX_POWER, Adj, Det, Expm, Inv, LogDet, MatrixPower, Pinv
+from matcalc.primitives.products import KRON
+from matcalc.primitives.structure import Diagonal
+from matcalc.simplify import powers, products, sums, transposes
+from matcalc.simplify.heads import handles
+from matcalc.simplify.terms import assemble, term
+
+_MINUS = const(-1)
+
+
+@handles(Inv)
+def _inverse(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if x.is_scalar:
+        return powers.power(x, _MINUS)
+    inner = x.op
+    if inner is TRANSPOSE:
+        return transposes.transposed(products.unary(INV, x.args[0]))
+    if inner is INV:
+        return x.args[0]
+    if isinstance(inner, Identity):
+        return x
+    if has(x, ORTHOGONAL):
+        return transposes.transposed(x)
+    if isinstance(inner, Diagonal):
+        return products.unary(inner, powers.power(x.args[0], _MINUS))
+    c, s, m = term(x)
+    if c != 1 or s:
+        if not c:
+            return make(INV, (x,))
+        scale = [powers.power(a, _MINUS) for a in (const(c), *s)]
+        return products.times(*scale, products.unary(INV, assemble(1, (), m)))
+    if inner is PRODUCT and all(a.rows is a.cols for a in x.args):
+        # The product is only invertible where each square factor is.
+        return products.times(*[products.unary(INV, a) for a in reversed(x.args)])
+    if inner is MATRIX_POWER:
+        return power_of(x.args[0], products.times(_MINUS, x.args[1]))
+    if inner is KRON and all(a.rows is a.cols for a in x.args):
+        return make(KRON, (products.unary(INV, x.args[0]), products.unary(INV, x.args[1])))
+    if inner is EXPM:
+        return make(EXPM, (products.times(_MINUS, x.args[0]),))
+    return make(INV, (x,))
+
+
+@handles(MatrixPower)
+def _matrix_power(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    return power_of(*args)
+
+
+def power_of(a: Expr, k: Expr) -> Expr:
+    """``A^k`` for a whole number k."""
+    if a.is_scalar:
+        return powers.power(a, k)
+    number = number_of(k)
+    if number == 0:
+        return identity(a.rows)
+    if number == 1:
+        return a
+    if number == -1:
+        return products.unary(INV, a)
+    if a.op is TRANSPOSE:
+        return transposes.transposed(power_of(a.args[0], k))
+    if isinstance(a.op, Identity):
+        return a
+    if a.op is INV:
+        return power_of(a.args[0], products.times(_MINUS, k))
+    if a.op is MATRIX_POWER:
+        return power_of(a.args[0], products.times(a.args[1], k))
+    if isinstance(a.op, Diagonal):
+        return products.unary(a.op, powers.power(a.args[0], k))
+    c, s, m = term(a)
+    if not c:
+        return zeros(a.shape) if number is not None and number > 0 else make(MATRIX_POWER, (a, k))
+    if c != 1 or s:
+        scale = [powers.power(b, k) for b in (const(c), *s)]
+        return products.times(*scale, power_of(assemble(1, (), m), k))
+    return make(MATRIX_POWER, (a, k))
+
+
+@handles(Det)
+def _det(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if x.is_scalar:
+        return x
+    inner = x.op
+    if inner is TRANSPOSE:
+        return products.unary(DET, x.args[0])
+    if isinstance(inner, Identity):
+        return const(1)
+    if inner is INV:
+        return powers.power(products.unary(DET, x.args[0]), _MINUS)
+    if inner is MATRIX_POWER:
+        return powers.power(products.unary(DET, x.args[0]), x.args[1])
+    c, s, m = term(x)
+    if c and (c != 1 or s):
+        scale = powers.power(products.times(const(c), *s), size(x.rows))
+        return products.times(scale, products.unary(DET, assemble(1, (), m)))
+    if inner is PRODUCT and all(a.rows is a.cols for a in x.args):
+        return products.times(*[products.unary(DET, a) for a in x.args])
+    return make(DET, (x,))
+
+
+@handles(LogDet)
+def _logdet(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    return logdet(args[0])
+
+
+def logdet(x: Expr) -> Expr:
+    """log|det x|."""
+    from matcalc.primitives.elementwise import abs_
+    from matcalc.simplify.entries import of
+
+    if x.is_scalar:
+        return of(log, of(abs_, x))
+    inner = x.op
+    if inner is TRANSPOSE:
+        return logdet(x.args[0])
+    if isinstance(inner, Identity) or has(x, ORTHOGONAL):
+        return const(0)
+    if inner is INV:
+        return products.times(_MINUS, logdet(x.args[0]))
+    if inner is MATRIX_POWER:
+        return products.times(x.args[1], logdet(x.args[0]))
+    if inner is PRODUCT:
+        c, s, m = term(x)
+        if c != 1 or s:
+            scale = of(log, of(abs_, products.times(const(abs(c)), *s)))
+            return sums.plus(products.times(size(x.rows), scale), logdet(assemble(1, (), m)))
+        if all(a.rows is a.cols for a in x.args):
+            return sums.plus(*[logdet(a) for a in x.args])
+    return make(LOGDET, (x,))
+
+
+@handles(Adj)
+def _adj(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if x.is_scalar:
+        return const(1)
+    if x.op is TRANSPOSE:
+        return transposes.transposed(products.unary(op, x.args[0]))
+    return x if isinstance(x.op, Identity) else make(op, (x,))
+
+
+@handles(Pinv)
+def _pinv(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if products.invertible(x):
+        return products.unary(INV, x)
+    return make(op, (x,))
+
+
+@handles(Expm)
+def _expm(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    (x,) = args
+    if x.is_zero:
+        return identity(x.rows)
+    if x.op is TRANSPOSE:
+        return transposes.transposed(products.unary(EXPM, x.args[0]))
+    if isinstance(x.op, Diagonal):
+        from matcalc.primitives.elementwise import exp
+        from matcalc.simplify.entries import of
+
+        return products.unary(x.op, of(exp, x.args[0]))
+    return make(op, (x,))
+
+
+_ = POSITIVE

@@ -1,0 +1,86 @@
+"""A term taken apart: a number, scalar factors, and the matrices of the product in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from matcalc.dims import ONE
+from matcalc.expr import Expr, Number, make
+from matcalc.primitives.algebra import PRODUCT
+from matcalc.primitives.leaves import Const, const
+
+
+class Term(NamedTuple):
+    """``coefficient * scalars * factors``; a product such as ``x'*A*y`` is one scalar."""
+
+    coefficient: Number
+    scalars: tuple[Expr, ...]
+    factors: tuple[Expr, ...]
+
+
+_LONGEST = 24  # products of more factors are not joined with their neighbours: a shared graph would grow
+
+
+def exact(value: Number) -> Number:
+    """Whole fractions as integers, so that equal numbers are the same constant."""
+    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+def term(e: Expr) -> Term:
+    """The parts of a simplified expression."""
+    op = e.op
+    if op is PRODUCT:
+        known: Term | None = e.memo.get("term")
+        if known is None:
+            known = e.memo["term"] = _take_apart(e)
+        return known
+    if isinstance(op, Const):
+        return Term(op.number, (), ())
+    if e.is_scalar:
+        return Term(0, (), ()) if op.is_zero else Term(1, (e,), ())
+    return Term(0, (), (e,)) if op.is_zero else Term(1, (), (e,))
+
+
+def _take_apart(e: Expr) -> Term:
+    coefficient: Number = 1
+    scalars: list[Expr] = []
+    factors: list[Expr] = []
+    for a in e.args:
+        if isinstance(a.op, Const):
+            coefficient = exact(coefficient * a.op.number)
+        elif a.is_scalar:
+            scalars.append(a)
+        else:
+            factors.append(a)
+    if factors and (e.is_scalar or len(factors) > _LONGEST):
+        whole = make(PRODUCT, tuple(factors)) if len(factors) < len(e.args) else e
+        if e.is_scalar:
+            return Term(coefficient, (*scalars, whole), ())
+        return Term(coefficient, tuple(scalars), (whole,))
+    return Term(coefficient, tuple(scalars), tuple(factors))
+
+
+def assemble(coefficient: Number, scalars: Sequence[Expr], factors: Sequence[Expr]) -> Expr:
+    """The expression of parts that are simplified and in order; the coefficient is not 0."""
+    args: list[Expr] = [*scalars, *factors]
+    if not factors:
+        # One product such as x'*y among scalars needs no brackets: k*x'*y.
+        runs = [i for i, s in enumerate(args) if is_run(s)]
+        if len(runs) == 1:
+            run = args.pop(runs[0])
+            args.extend(run.args)
+    if coefficient != 1:
+        args.insert(0, const(coefficient))
+    if not args:
+        return const(1)
+    return args[0] if len(args) == 1 else make(PRODUCT, tuple(args))
+
+
+def is_run(e: Expr) -> bool:
+    """Whether a scalar is a product of a row, matrices and a column."""
+    return e.op is PRODUCT and e.shape[0] is ONE and not e.args[0].is_scalar
+
+
+__all__ = ["Term", "assemble", "exact", "is_run", "term"]

@@ -1,0 +1,93 @@
+"""Transposes, pushed inward where that takes none more and drawn out of sums where that saves some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matcalc.dims import ONE
+from matcalc.expr import Expr, make
+from matcalc.facts import SYMMETRIC, has
+from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
+from matcalc.primitives.base import zeros
+from matcalc.primitives.leaves import Ones, ones
+from matcalc.primitives.matrix import MATRIX_POWER, PINV
+from matcalc.primitives.products import KRON
+from matcalc.simplify import powers, sums
+from matcalc.simplify.terms import assemble, term
+
+
+def transposed(e: Expr) -> Expr:
+    """The transpose of a simplified expression.
+
+    It enters products (reversed), Kronecker products and powers; it enters a sum or an elementwise product of
+    matrices only where it does not cost a transpose more, so the depth of the calls is bounded by the products.
+    """
+    known: Expr | None = e.memo.get("transposed")
+    if known is None:
+        known = _transposed(e)
+        e.memo["transposed"] = known
+        known.memo.setdefault("transposed", e)
+    return known
+
+
+def _transposed(e: Expr) -> Expr:
+    op = e.op
+    if e.is_scalar:
+        return e
+    if op is TRANSPOSE:
+        return e.args[0]
+    if op.is_zero:
+        return zeros((e.cols, e.rows))
+    if isinstance(op, Ones) and e.rows is not ONE and e.cols is not ONE:
+        return ones(e.cols, e.rows)
+    if isinstance(op, Ones) and e.rows is ONE:
+        return ones(e.cols)
+    if op is PRODUCT:
+        c, s, m = term(e)
+        return assemble(c, s, [transposed(a) for a in reversed(m)])
+    if e.cols is not ONE:
+        if has(e, SYMMETRIC):
+            return e
+        if op is ADD and gain(e) <= 1:
+            return sums.plus(*[transposed(a) for a in e.args])
+        if op is HADAMARD and gain(e) <= 1:
+            return powers.hadamard(*[transposed(a) for a in e.args])
+        if op is KRON:
+            return make(op, (transposed(e.args[0]), transposed(e.args[1])))
+        if op is MATRIX_POWER:
+            return make(op, (transposed(e.args[0]), e.args[1]))
+        if op is PINV:
+            return make(op, (transposed(e.args[0]),))
+    return make(TRANSPOSE, (e,))
+
+
+def gain(e: Expr) -> int:
+    """By how many transposes the transpose of ``e`` is longer, were it pushed inward one level."""
+    op = e.op
+    if e.is_scalar:
+        return 0
+    if op is TRANSPOSE:
+        return -1
+    if op is PRODUCT:
+        return _of_term(e)
+    if op is ADD or op is HADAMARD:
+        known: int | None = e.memo.get("gain")
+        if known is None:
+            known = e.memo["gain"] = sum([_of_term(a) for a in e.args])
+        return known
+    return 0 if has(e, SYMMETRIC) or op.is_zero else 1
+
+
+def _of_term(e: Expr) -> int:
+    """As ``gain``, with what stands in brackets counted as one."""
+    factors: Sequence[Expr] = e.args if e.op is PRODUCT else (e,)
+    total = 0
+    for a in factors:
+        if a.op is TRANSPOSE:
+            total -= 1
+        elif not a.is_scalar and not a.op.is_zero and not has(a, SYMMETRIC):
+            total += 1
+    return total
+
+
+__all__ = ["gain", "transposed"]

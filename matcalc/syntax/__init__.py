@@ -1,0 +1,5 @@
+"""Text to expressions."""
+
+from matcalc.syntax.elaborate import Program, parse
+
+__all__ = ["Program", "parse"]

@@ -1,0 +1,205 @@
+"""Text to expressions: parses, looks names up, finds kinds and shapes, builds the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matcalc.dims import ONE, shape_text
+from matcalc.errors import DeclarationError, LimitError, ParseError, Span
+from matcalc.expr import Expr
+from matcalc.primitives.functions import Function
+from matcalc.primitives.leaves import number_of
+from matcalc.syntax import tree
+from matcalc.syntax.build import build_all
+from matcalc.syntax.complain import misfit
+from matcalc.syntax.declare import check_new, declare, define_function
+from matcalc.syntax.kinds import Conflict, Solution, solve
+from matcalc.syntax.lexer import Names
+from matcalc.syntax.parser import sentences
+from matcalc.syntax.shapes import nice_names, unknowns
+from matcalc.syntax.spelling import canonical
+from matcalc.syntax.steps import FUNCTIONS, Scope
+
+MAX_STEPS = 200_000  # of a program
+
+
+class Program:
+    """What a text means.
+
+    ``expr``         the value
+    ``variables``    every declared or used variable, in order of appearance
+    ``declared``     the names that were declared
+    ``inferred``     what was found out about the others, as declarations: "W in R^{n x n}", "x, b in R^n"
+    ``definitions``  the quantities that the program names, in order; ``names`` gives the name of each
+    ``functions``    the functions that the user declared, defined, or used without saying what they are
+    ``warnings``     what a reader should look at twice
+    """
+
+    __slots__ = ("declared", "definitions", "expr", "functions", "inferred", "names", "source", "variables", "warnings")
+
+    def __init__(self, source: str, expr: Expr) -> None:
+        self.source = source
+        self.expr = expr
+        self.variables: dict[str, Expr] = {}
+        self.declared: frozenset[str] = frozenset()
+        self.inferred: list[str] = []
+        self.definitions: dict[str, Expr] = {}
+        self.names: dict[Expr, str] = {}
+        self.functions: dict[str, Function] = {}
+        self.warnings: list[str] = []
+
+
+def parse(
+    text: str,
+    where: str | None = None,
+    *,
+    wrt: Iterable[str] = (),
+    scalar: bool = False,
+    functions: Iterable[str] | None = None,
+) -> Program:
+    """The program that ``text`` is, with the declarations of ``where``.
+
+    ``wrt`` are names that are asked about, known to be names; ``scalar`` says that the value must be a number, which
+    decides kinds where nothing else does; ``functions`` are names of functions that are known elsewhere.
+
+    Raises   ParseError, AmbiguityError, DeclarationError, UnknownNameError, ShapeError, LimitError
+    """
+    parts: list[tree.Statement] = []
+    unknown_functions = frozenset(functions or ()) - FUNCTIONS
+    if where and where.strip(" \t\r\n;"):
+        parts = sentences(where, Names(FUNCTIONS, elementwise=unknown_functions), "declarations").parts
+    scope = Scope(where or "")
+    for name in unknown_functions:
+        from matcalc.primitives.functions import Unknown
+
+        scope.functions[name] = Unknown(name)
+    run_parts(scope, parts)
+
+    elementwise = frozenset(scope.functions)
+    known = {*scope.variables, *scope.sizes, *scope.definitions, *(canonical(name) for name in wrt if name.strip())}
+    scope.source = text
+    program = sentences(text, Names(FUNCTIONS, known - elementwise, elementwise))
+    run_parts(scope, program.parts)
+    result = run_statements(scope, program.statements)
+    if len(scope.steps) > MAX_STEPS:
+        raise LimitError(f"the text has {len(scope.steps)} operations, more than {MAX_STEPS}", hint="split it into parts")
+    return finish(scope, text, result, scalar)
+
+
+def run_parts(scope: Scope, parts: list[tree.Statement]) -> None:
+    """Declarations first, as the formulas of other parts may use them; then these, in order."""
+    for part in parts:
+        if isinstance(part, (tree.Declaration, tree.Kind)):
+            declare(scope, part)
+    for part in parts:
+        if isinstance(part, tree.Assignment):
+            assign(scope, part)
+
+
+def assign(scope: Scope, statement: tree.Assignment) -> int | None:
+    """Enters what a statement names."""
+    if statement.parameter is not None:
+        define_function(scope, statement)
+        return None
+    check_new(scope, statement.name)
+    name = statement.name.text
+    step = scope.expression(statement.expression)
+    if name in scope.undeclared or name in scope.sizes or name in scope.used:
+        raise DeclarationError(
+            f"`{name}` is used before it is assigned", span=scope.span(statement.name), hint="assign it first, or rename one of them"
+        )
+    scope.definitions[name] = step
+    return step
+
+
+def run_statements(scope: Scope, statements: list[tree.Statement]) -> int:
+    """The step that is the value: that of the last statement."""
+    last = len(statements) - 1
+    for number, statement in enumerate(statements):
+        if isinstance(statement, tree.Value):
+            if number != last:
+                raise ParseError(
+                    "a value in the middle of a program is lost",
+                    span=scope.span(statement),
+                    hint="give it a name, `z = ...`; the last statement is the value",
+                )
+            return scope.expression(statement.expression)
+        assert isinstance(statement, tree.Assignment)
+        if number == last and statement.parameter is not None:  # F(w) = ...: the value, as a function of w
+            return scope.expression(statement.expression)
+        step = assign(scope, statement)
+        if number == last and step is not None:
+            return step
+    raise ParseError("there is no value", span=Span(scope.source, 0, 0), hint="end with an expression")
+
+
+def finish(scope: Scope, text: str, result: int, scalar: bool) -> Program:
+    """Solves for kinds and shapes, and builds."""
+    try:
+        solution = solve(scope, result, scalar)
+    except Conflict as conflict:
+        raise misfit(scope, conflict.at, conflict.shapes, conflict.unifier) from None
+    unifier = solution.unifier
+    order = sorted(scope.undeclared, key=lambda name: scope.undeclared[name].node.start)
+    shapes = [unifier.shape(solution.shapes[scope.undeclared[name].index]) for name in order]
+    others = [unifier.shape(s) for step, s in zip(scope.steps, solution.shapes, strict=True) if step.kind in ("identity", "ones")]
+    dimensions = {n for expr in scope.variables.values() for d in expr.shape for n in d.names}
+    dimensions |= {n for shape in shapes for d in shape for n in d.names}
+    scope.guessed_sizes -= dimensions
+    taken = {*scope.variables, *scope.undeclared, *scope.definitions, *scope.sizes, *scope.functions}
+    names = nice_names(unknowns([*shapes, *others]), taken)
+    nodes = build_all(scope, solution, names)
+
+    program = Program(text, nodes[result])
+    program.declared = frozenset(scope.variables)
+    program.variables = dict(scope.variables)
+    for name in order:
+        program.variables[name] = nodes[scope.undeclared[name].index]
+    for step, node in zip(scope.steps, nodes, strict=True):
+        if step.kind == "size" and node.op.is_variable:
+            program.variables[step.node.text] = node  # type: ignore[attr-defined]
+    program.inferred = inferred(scope, [program.variables[name] for name in program.variables if name not in program.declared])
+    for name, number in scope.definitions.items():
+        program.definitions[name] = nodes[number]
+        program.names.setdefault(nodes[number], name)
+    program.functions = scope.functions
+    program.warnings = warnings(scope, solution, nodes)
+    return program
+
+
+def inferred(scope: Scope, found: list[Expr]) -> list[str]:
+    """Declarations that would say the same, names of one shape together."""
+    groups: dict[str, list[str]] = {}
+    for expr in found:
+        groups.setdefault(shape_text(expr.shape), []).append(expr.op.name)
+    lines = [f"{', '.join(names)} in {shape}" for shape, names in groups.items()]
+    if scope.unknown_functions:
+        lines.append(f"{', '.join(scope.unknown_functions)}: elementwise")
+    return lines
+
+
+def warnings(scope: Scope, solution: Solution, nodes: list[Expr]) -> list[str]:
+    """A number that was computed, added to a matrix: often a transpose in the wrong place."""
+    out = []
+    for number, step in enumerate(scope.steps):
+        if step.kind != "sum" or ONE in nodes[number].shape:
+            continue
+        for a in step.args:
+            node = nodes[a]
+            if node.is_scalar and not is_plain(node):
+                place = scope.steps[a].node
+                text = " ".join(scope.source[place.start : place.end].split())[:60]
+                out.append(
+                    f"{text} is a number and is added to every entry of a matrix in {shape_text(nodes[number].shape)}; "
+                    "is a transpose in the wrong place?"
+                )
+    return out
+
+
+def is_plain(node: Expr) -> bool:
+    """A number, a variable, or a number times one."""
+    args = [a for a in node.args if number_of(a) is None]
+    return not node.args or (len(node.args) == 2 and len(args) == 1 and not args[0].args) or (not args)
+
+
+__all__ = ["FUNCTIONS", "MAX_STEPS", "Program", "parse"]

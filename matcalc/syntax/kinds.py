@@ -1,0 +1,195 @@
+"""Kinds and shapes of undeclared names.
+
+Upper-case letters are matrices, lower-case ones vectors, Greek ones numbers. Where these defaults do not fit, the
+fewest changes among the names that the conflict concerns are tried, cheapest first; making a number of a name that
+stands in front of a product comes first of all. Two equally cheap corrections are two readings: an error that shows
+both.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from matcalc.dims import ONE, SCALAR, Shape
+from matcalc.errors import AmbiguityError, Span
+from matcalc.expr import DimMismatch
+from matcalc.syntax.shapes import Unifier
+from matcalc.syntax.spelling import GREEK
+from matcalc.syntax.steps import Scope, Step, Undeclared
+
+SCALAR_KIND, VECTOR, MATRIX = "number", "vector", "matrix"
+MAX_ATTEMPTS = 300  # corrections that are tried
+MAX_WORK = 300_000  # steps that are looked at meanwhile
+NEAR = 12  # undeclared names that a conflict can concern
+
+# What a correction costs. The first of all: a coefficient, in front of a product, that is a number after all.
+_COST = {
+    (VECTOR, SCALAR_KIND): 1.0,
+    (MATRIX, VECTOR): 1.5,
+    (SCALAR_KIND, VECTOR): 1.5,
+    (MATRIX, SCALAR_KIND): 2.5,
+    (VECTOR, MATRIX): 2.0,
+    (SCALAR_KIND, MATRIX): 2.5,
+}
+_COEFFICIENT = 0.1
+_HIGHEST_COST = 3.3  # a text that needs more is rather wrong than unusual
+
+
+class Conflict(Exception):
+    """Shapes that do not fit at a step, with what was known by then; the step is None where the value is no scalar."""
+
+    def __init__(self, step: int | None, at: int, shapes: list[Shape], unifier: Unifier, mismatch: DimMismatch) -> None:
+        super().__init__(*mismatch.args)
+        self.step, self.at, self.shapes, self.unifier = step, at, shapes, unifier
+
+
+class Solution(NamedTuple):
+    shapes: list[Shape]  # of each step, before resolution
+    unifier: Unifier
+
+
+def default_kind(name: str) -> str:
+    stem = name.partition("_")[0].rstrip("0123456789")
+    if name[0].isupper():
+        return MATRIX
+    return SCALAR_KIND if stem in GREEK else VECTOR
+
+
+def fold(scope: Scope, kinds: dict[str, str], result: int | None) -> Solution:
+    """The shapes of all steps under an assumption on the kinds; ``result`` is a step that must be a number.
+
+    Raises   Conflict
+    """
+    unifier = Unifier()
+    shapes: list[Shape] = []
+    declared = scope.undeclared
+    same = unifier.same
+    for number, step in enumerate(scope.steps):
+        if step.kind == "variable" and step.name in declared:
+            kind = kinds[step.name]
+            rows = ONE if kind == SCALAR_KIND else unifier.fresh()
+            shape = (rows, unifier.fresh() if kind == MATRIX else ONE)
+        elif step.kind == "identity":
+            order = unifier.fresh()
+            shape = (order, order)
+        elif step.kind == "ones":
+            shape = (unifier.fresh(), ONE)
+        else:
+            try:
+                shape = step.rule(tuple([unifier.shape(shapes[a]) for a in step.args]), same)
+            except DimMismatch as mismatch:
+                raise Conflict(number, number, shapes, unifier, mismatch) from None
+        shapes.append(shape)
+    for number, axis, last in scope.loops:
+        length = unifier.shape(shapes[number])
+        unifier.bind(length[axis if axis >= 0 else 0 if length[1] is ONE else 1], last)
+    if result is not None and unifier.shape(shapes[result]) != SCALAR:
+        raise Conflict(None, result, shapes, unifier, DimMismatch(*unifier.shape(shapes[result])))
+    return Solution(shapes, unifier)
+
+
+def solve(scope: Scope, result: int, scalar: bool) -> Solution:
+    """The shapes of all steps, after the fewest corrections of the default kinds.
+
+    Raises   Conflict of the default kinds where no correction helps; AmbiguityError
+    """
+    kinds = {
+        name: SCALAR_KIND if found.scalar or found.integer else default_kind(name)
+        for name, found in scope.undeclared.items()
+    }
+    demand = result if scalar else None
+    try:
+        return fold(scope, kinds, demand)
+    except Conflict as conflict:
+        first = conflict
+    corrected = _search(scope, kinds, demand, first) if kinds else None
+    if corrected is not None:
+        return corrected
+    if demand is not None and first.step is None:
+        return fold(scope, kinds, None)
+    if demand is not None:
+        return solve(scope, result, False)
+    raise first
+
+
+def _search(scope: Scope, kinds: dict[str, str], result: int | None, first: Conflict) -> Solution | None:
+    """The cheapest corrections that fit, in order of cost; more of them are made only of names in a conflict."""
+    coefficients = _coefficients(scope)
+    waiting: list[tuple[float, int, dict[str, str]]] = []
+    seen: set[frozenset[tuple[str, str]]] = set()
+
+    def extend(changes: dict[str, str], cost: float, conflict: Conflict) -> None:
+        for name in concerned(scope, conflict.at):
+            if name in changes or scope.undeclared[name].scalar:
+                continue
+            for kind in (SCALAR_KIND, VECTOR, MATRIX):
+                price = _COST.get((kinds[name], kind))
+                more = {**changes, name: kind}
+                key = frozenset(more.items())
+                if price is not None and key not in seen:
+                    seen.add(key)
+                    bonus = _COEFFICIENT if kind == SCALAR_KIND and name in coefficients else 0.0
+                    heappush(waiting, (cost + price - bonus, len(seen), more))
+
+    extend({}, 0.0, first)
+    found: list[tuple[float, dict[str, str], Solution]] = []
+    for _ in range(min(MAX_ATTEMPTS, 2 + MAX_WORK // len(scope.steps))):
+        if not waiting or (found and waiting[0][0] > found[0][0] + 1e-9):
+            break
+        cost, _, changes = heappop(waiting)
+        if cost > _HIGHEST_COST:
+            break
+        try:
+            found.append((cost, changes, fold(scope, {**kinds, **changes}, result)))
+        except Conflict as conflict:
+            extend(changes, cost, conflict)
+    if len(found) > 1:
+        raise _two_readings(scope, [changes for _, changes, _ in found])
+    return found[0][2] if found else None
+
+
+def _coefficients(scope: Scope) -> set[str]:
+    """The undeclared names that stand in front of a product."""
+    found = set()
+    for step in scope.steps:
+        if step.kind == "product":
+            front = next((scope.steps[a] for a in step.args if scope.steps[a].kind != "number"), None)
+            if front is not None and front.name in scope.undeclared:
+                found.add(front.name)
+    return found
+
+
+def concerned(scope: Scope, at: int) -> list[str]:
+    """The undeclared names under a step, nearest first."""
+    names: dict[str, None] = {}
+    seen = {at}
+    level = [at]
+    while level and len(names) < NEAR:
+        below: list[int] = []
+        for number in level:
+            step: Step = scope.steps[number]
+            if step.name in scope.undeclared:
+                names[step.name] = None
+            for a in step.args:
+                if a not in seen:
+                    seen.add(a)
+                    below.append(a)
+        level = below
+    return list(names)[:NEAR]
+
+
+def _two_readings(scope: Scope, readings: list[dict[str, str]]) -> AmbiguityError:
+    example = {SCALAR_KIND: "R", VECTOR: "R^n", MATRIX: "R^{m x n}"}
+    lines = ["; ".join(f"{name} in {example[kind]}" for name, kind in reading.items()) for reading in readings[:4]]
+    names = [name for reading in readings for name in reading]
+    node = scope.undeclared[names[0]].node
+    return AmbiguityError(
+        f"`{names[0]}` can be of several kinds here",
+        span=Span(scope.source, node.start, node.end),
+        detail="either " + ", or ".join(lines),
+        hint=f"declare {names[0]}, for example where \"{lines[0]}\"",
+    )
+
+
+__all__ = ["Conflict", "Solution", "Undeclared", "concerned", "default_kind", "fold", "solve"]
