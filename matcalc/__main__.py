@@ -98,7 +98,9 @@ def _check(arguments: argparse.Namespace, colour: _Colour) -> int:
     if arguments.claim is None:
         report: Any = formula.gradient(*wrt).check(seed=arguments.seed)
     else:
-        report = formula.check_claim(wrt, arguments.claim, seed=arguments.seed)
+        if len(wrt) != 1:
+            raise ParseError("a claim is about one variable", hint="give one name with --wrt")
+        report = formula.check_claim(wrt[0], arguments.claim, seed=arguments.seed)
     if arguments.format == "json":
         import json
 

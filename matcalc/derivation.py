@@ -44,6 +44,11 @@ class Derivation:
         used = (name for step in self.substitution for name in step.rule.split(", "))
         return list(dict.fromkeys(name for name in used if name.startswith("trace-")))
 
+    def __str__(self) -> str:
+        from matcalc.printing.steps import steps_text
+
+        return steps_text(self)
+
 
 def name_nodes(nodes: Iterable[Expr], preferred: Mapping[Expr, str], taken: Iterable[str], letter: str = "z") -> dict[Expr, str]:
     """z0, z1, ... for numbers and vectors, Z2 for a matrix, counted through; names in ``taken`` are left out."""

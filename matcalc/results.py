@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from matcalc.calculus.gradient import gradient
 from matcalc.derivation import Derivation
-from matcalc.dims import Shape
+from matcalc.dims import Shape, shape_text
 from matcalc.errors import ArgumentError, UnknownNameError
-from matcalc.expr import Expr, postorder
-from matcalc.primitives.functions import Elementwise
+from matcalc.expr import Expr, postorder, substitute
+from matcalc.facts import ATTRIBUTES, NONNEGATIVE, POSITIVE, has
+from matcalc.primitives.functions import Defined, Elementwise
 from matcalc.simplify import simplify
-from matcalc.syntax import Program, canonical_name
+from matcalc.syntax import Program
+from matcalc.syntax.spelling import canonical
 
 if TYPE_CHECKING:
     from matcalc.checks.report import Report
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 Names: TypeAlias = Union[str, Sequence[str]]
 Functions: TypeAlias = Mapping[str, Sequence[Callable[..., Any]]]
+
+
+_GRANTED = {"x > 0": POSITIVE, "x > -1": NONNEGATIVE}  # the fact that puts an argument inside a domain
 
 
 class Formula:
@@ -56,7 +61,7 @@ class Formula:
 
         Raises   UnknownNameError that lists what there is
         """
-        known = canonical_name(name)
+        known = canonical(name)
         found = self.program.variables.get(known) or self.program.definitions.get(known)
         if found is None:
             there = ", ".join([*self.program.variables, *self.program.definitions]) or "no variables"
@@ -72,6 +77,39 @@ class Formula:
         if not names:
             raise UnknownNameError("no variable is given to differentiate by", hint=f"there is {', '.join(self.variables)}")
         return Gradient(self, {name: self.variable(name) for name in names})
+
+    def claim(self, text: str) -> Expr:
+        """A formula in the names of this one, such as somebody's own derivative of it.
+
+        Raises   MatcalcError as :func:`matcalc.parse`
+        """
+        from matcalc.syntax import parse
+
+        program = parse(text, self.declarations(text))
+        own = self.program.variables
+        return substitute(program.expr, {v: own[name] for name, v in program.variables.items() if name in own})
+
+    def declarations(self, about: str = "") -> str:
+        """All names with their kinds and shapes, as ``where`` takes them; of assigned names those in ``about``."""
+        from matcalc.printing.text import text
+
+        parts = []
+        for name, v in self.program.variables.items():
+            attributes = [fact for fact in v.op.declared if fact in ATTRIBUTES]  # type: ignore[attr-defined]  # a Var
+            parts.append(" ".join([name, "in", shape_text(v.shape), *attributes]))
+        for name, function in self.program.functions.items():
+            if isinstance(function, Defined):
+                parts.append(f"{name}({text(function.parameter)}) = {text(function.body(0))}")
+            else:
+                parts.append(f"{name}: elementwise")
+        parts += [f"{name} = {text(e)}" for name, e in self.program.definitions.items() if name in about]
+        return "; ".join(parts)
+
+    def check_claim(self, wrt: str, formula: str, *, seed: int = 0) -> Report:
+        """Compares a claimed gradient with the truth by number; where they differ, the report names the likely slip."""
+        from matcalc.checks.claims import check_claim
+
+        return check_claim(self.expr, self.variable(wrt), self.claim(formula), seed=seed)
 
     def compile(self, *, functions: Functions | None = None) -> Compiled:
         """The value as a NumPy callable."""
@@ -111,7 +149,7 @@ class Gradient:
 
     def __getitem__(self, name: str) -> Expr:
         try:
-            return self.exprs[canonical_name(name)]
+            return self.exprs[canonical(name)]
         except KeyError:
             raise UnknownNameError(f"no gradient by {name} was derived", hint=f"there is {', '.join(self.exprs)}") from None
 
@@ -154,7 +192,8 @@ class Gradient:
                 continue
             varying.add(node)
             about = node.op.function if isinstance(node.op, Elementwise) else node.op
-            said = (about.kink, f"{about.name} is defined for {about.domain}" if about.domain else "")
+            granted = about.domain in _GRANTED and has(node.args[0], _GRANTED[about.domain])
+            said = (about.kink, f"{about.name} is defined for {about.domain}" if about.domain and not granted else "")
             out += [s for s in said if s and s not in out]
         return out
 
@@ -183,7 +222,7 @@ class Gradient:
 
     def check(self, *, seed: int = 0) -> Report:
         """Numerical verification: the gradient test (Taylor remainders) and an independent check. The report prints."""
-        from matcalc.checks import check_gradient
+        from matcalc.checks.taylor import check_gradient
 
         by_variable = {x: self.exprs[name] for name, x in self.variables.items()}
         return check_gradient(self.of.expr, by_variable, seed=seed)
@@ -207,7 +246,7 @@ class Gradient:
 def split_names(given: Sequence[str]) -> list[str]:
     """``("W, b", "x")`` as the names W, b, x, in the spelling of the graph, each once."""
     names = (part.strip() for text in given for part in text.replace(";", ",").split(","))
-    return list(dict.fromkeys(canonical_name(name) for name in names if name))
+    return list(dict.fromkeys(canonical(name) for name in names if name))
 
 
 __all__ = ["Formula", "Gradient"]

@@ -13,7 +13,8 @@ from matcalc.expr import Expr, postorder
 from matcalc.primitives.algebra import TRANSPOSE, add
 from matcalc.primitives.base import zeros
 from matcalc.primitives.leaves import differential_of
-from matcalc.primitives.loops import IndexedSum, free_indices, indexed_sum
+from matcalc.primitives.loops import IndexedSum, all_indices, free_indices, indexed_sum, with_index
+from matcalc.primitives.matrix import fresh_index
 
 
 class Contribution(NamedTuple):
@@ -105,18 +106,23 @@ def _through_differential(node: Expr, g: Expr, slots: list[int]) -> list[Contrib
 
     pulled = pullback(dy, g, {dx[i] for i in slots}, stop={node, *args}, eliminated=note)
     rules = tuple(dict.fromkeys(name for names in used.values() for name in names))
-    return [Contribution(args[i], pulled[dx[i]], rules) for i in dict.fromkeys(slots) if dx[i] in pulled]
+    moved = {args[i]: dx[i] for i in slots}  # one argument in two slots, as in x.^x, has one differential
+    return [Contribution(a, pulled[d], rules) for a, d in moved.items() if d in pulled]
 
 
 def _through_sum(node: Expr, op: IndexedSum, g: Expr, varying: Collection[Expr]) -> list[Contribution]:
     """Inside the loop the cotangent is g for every index; what arrives at a node that the index does not reach is summed."""
     body, lower, upper = node.args
+    index = op.index
+    if index in all_indices(g):  # the cotangent goes into the loop, where its own index must keep its meaning
+        index = fresh_index(g, body)
+        body = with_index(body, op.index, index)
 
     def outside(e: Expr) -> bool:
-        return op.index not in free_indices(e)
+        return index not in free_indices(e)
 
     reached = {e for e in postorder([body], stop=outside) if outside(e) and e in varying}
     return [
-        Contribution(target, indexed_sum(cotangent, op.index, lower, upper), ("trace-indexed-sum",))
+        Contribution(target, indexed_sum(cotangent, index, lower, upper), ("trace-indexed-sum",))
         for target, cotangent in pullback(body, g, reached).items()
     ]

@@ -20,7 +20,7 @@ from matcalc.dims import shape_text
 from matcalc.expr import Expr, postorder, rebuild, substitute
 from matcalc.primitives.algebra import ADD, TRANSPOSE, transpose
 from matcalc.primitives.base import zeros
-from matcalc.primitives.functions import Elementwise, Unknown
+from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import const, size
 
 _ATTEMPTS = 60
@@ -46,9 +46,7 @@ class _Truth(NamedTuple):
     scale: Any
 
 
-def check_claim(
-    f: Expr, variable: Expr, claimed: Expr, *, seed: int = 0, functions: Functions | None = None
-) -> Report:
+def check_claim(f: Expr, variable: Expr, claimed: Expr, *, seed: int = 0, functions: Functions | None = None) -> Report:
     """Compares a claimed gradient of a scalar ``f`` with differences; if it differs, names the likely slip."""
     known = derivatives(functions)
     name, shape = str(getattr(variable.op, "name", variable.op)), shape_text(variable.shape)
@@ -75,9 +73,7 @@ def check_claim(
     return report(sizes, error, FAILED, f"{mismatch}the claim is not the gradient: {explained}")
 
 
-def _truths(
-    f: Expr, variable: Expr, claimed: Expr, seed: int, functions: Mapping[str, Derivatives]
-) -> list[_Truth]:
+def _truths(f: Expr, variable: Expr, claimed: Expr, seed: int, functions: Mapping[str, Derivatives]) -> list[_Truth]:
     import mpmath
 
     rng = Random(f"{seed} claim")
@@ -157,28 +153,22 @@ def _factors(f: Expr) -> Iterator[Expr]:
 
 def _exchanged_functions(f: Expr, claim: Expr) -> Iterator[Slip]:
     """One function for another, or one derivative of it for another: in one place, then everywhere."""
+    applied = [(e, e.op) for e in postorder([claim]) if isinstance(e.op, Elementwise)]
     used = {e.op.function for e in postorder([f, claim]) if isinstance(e.op, Elementwise)}
     ordered = sorted(used, key=lambda g: g.name)
-    applied = [e for e in postorder([claim]) if isinstance(e.op, Elementwise)]
-    for node in applied:
-        op = node.op
+    for node, op in applied:
         for other in ordered:
             for order in (op.order, op.order + 1, op.order - 1):
-                if order < 0 or (other is op.function and order == op.order):
+                if order < 0 or (other is op.function and order == op.order) or (order and other.kind == "known"):
                     continue
-                if order and not isinstance(other, Unknown) and other.kind != "defined":
-                    continue
-                replaced = _in_place(claim, node, Elementwise(other, order)(node.args[0]))
                 now = other.name + "'" * order
-                yield Slip((f"{op} -> {now} in ", node), replaced)
+                for new in _in_place(claim, node, Elementwise(other, order)(node.args[0])):
+                    yield Slip((f"{op} -> {now} in ", node), new)
     for function in ordered:
         for other in ordered:
             if other is not function:
-                everywhere = {
-                    e: Elementwise(other, e.op.order)(e.args[0]) for e in applied if e.op.function is function
-                }
-                if everywhere:
-                    yield Slip((f"{function.name} -> {other.name} everywhere",), _deep(claim, everywhere))
+                everywhere = {e: Elementwise(other, op.order) for e, op in applied if op.function is function}
+                yield Slip((f"{function.name} -> {other.name} everywhere",), _with_functions(claim, everywhere))
 
 
 def _exchanged_variables(f: Expr, claim: Expr) -> Iterator[Slip]:
@@ -186,11 +176,10 @@ def _exchanged_variables(f: Expr, claim: Expr) -> Iterator[Slip]:
     known = [e for e in postorder([f, claim]) if e.op.is_variable]
     for node, slot in _places(claim):
         old = node.args[slot]
-        if old.op.is_variable:
-            for new in known:
-                if new is not old and new.shape == old.shape:
-                    changed = _with_argument(node, slot, new)
-                    yield Slip((old, " -> ", new, " in ", node), _in_place(claim, node, changed))
+        for new in known if old.op.is_variable else []:
+            if new is not old and new.shape == old.shape:
+                for changed in _in_place(claim, node, _with_argument(node, slot, new)):
+                    yield Slip((old, " -> ", new, " in ", node), changed)
     for old in known:
         for new in known:
             if new is not old and new.shape == old.shape:
@@ -201,18 +190,20 @@ def _of_a_part(claim: Expr) -> Iterator[Slip]:
     """One factor transposed, one term with another sign or coefficient."""
     for node, slot in _places(claim):
         old = node.args[slot]
-        if not old.is_scalar and old.shape == (old.cols, old.rows) and node.op is not TRANSPOSE:
-            changed = _with_argument(node, slot, transpose(old))
-            yield Slip((old, " -> ", transpose(old), " in ", node), _in_place(claim, node, changed))
-    for node in postorder([claim]):
+        if old.rows is old.cols and not old.is_scalar and node.op is not TRANSPOSE:
+            for new in (transpose(old), (old + transpose(old)) / 2):
+                for changed in _in_place(claim, node, _with_argument(node, slot, new)):
+                    yield Slip((old, " -> ", new, " in ", node), changed)
+    for node, slot in _places(claim):
         if node.op is ADD:
-            for slot, term in enumerate(node.args):
-                changes = [("a change of sign of", -term), ("doubling", 2 * term), ("halving", Fraction(1, 2) * term)]
-                changes.append(("leaving out", zeros(term.shape)))
-                if term.rows is term.cols and not term.is_scalar:
-                    changes.append(("transposing", term.T))
-                for said, new in changes:
-                    yield Slip((f"{said} ", term), _in_place(claim, node, _with_argument(node, slot, new)))
+            term = node.args[slot]
+            changes = [("a change of sign of", -term), ("doubling", 2 * term), ("halving", Fraction(1, 2) * term)]
+            changes.append(("leaving out", zeros(term.shape)))
+            if term.rows is term.cols and not term.is_scalar:
+                changes.append(("transposing", term.T))
+            for said, new in changes:
+                for changed in _in_place(claim, node, _with_argument(node, slot, new)):
+                    yield Slip((f"{said} ", term), changed)
 
 
 def _places(claim: Expr) -> Iterator[tuple[Expr, int]]:
@@ -226,19 +217,21 @@ def _with_argument(node: Expr, slot: int, new: Expr) -> Expr:
     return rebuild(node, (*node.args[:slot], new, *node.args[slot + 1 :]))
 
 
-def _in_place(claim: Expr, node: Expr, new: Expr) -> Expr:
-    return substitute(claim, {node: new})
+def _in_place(claim: Expr, node: Expr, new: Expr) -> Iterator[Expr]:
+    """The claim with ``new`` for ``node``, which may be used several times: in all of its places, then in each."""
+    yield substitute(claim, {node: new})
+    uses = [(user, slot) for user, slot in _places(claim) if user.args[slot] is node]
+    if len(uses) > 1:
+        for user, slot in uses:
+            yield substitute(claim, {user: _with_argument(user, slot, new)})
 
 
-def _deep(claim: Expr, replaced: Mapping[Expr, Expr]) -> Expr:
-    """Like ``substitute``, where replaced nodes lie within one another."""
+def _with_functions(claim: Expr, changed: Mapping[Expr, Elementwise]) -> Expr:
+    """Like ``substitute``, for applications that lie within one another."""
     done: dict[Expr, Expr] = {}
     for node in postorder([claim]):
-        if node in replaced:
-            new = replaced[node]
-            done[node] = rebuild(new, tuple(done[a] for a in node.args))
-        else:
-            done[node] = rebuild(node, tuple(done[a] for a in node.args))
+        args = tuple(done[a] for a in node.args)
+        done[node] = changed[node](*args) if node in changed else rebuild(node, args)
     return done[claim]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matcalc.checks.evaluate import Derivatives, stand_in
 from matcalc.checks.sampling import Point
 from matcalc.expr import Expr, postorder
+from matcalc.facts import INTEGER, has
 from matcalc.primitives.functions import Elementwise, Unknown
 
 EPS = 2.0**-52
@@ -16,36 +17,45 @@ EPS = 2.0**-52
 def compiled_gradient(
     g: Expr, point: Point, truth: Any, functions: Mapping[str, Derivatives]
 ) -> tuple[float | None, str]:
-    """The largest relative error of the compiled code in multiples of machine epsilon, or None and the reason."""
+    """The largest relative error of the compiled code in multiples of machine epsilon, and what is to be said of it."""
     import numpy
 
+    from matcalc.lowering.compiled import compile_numpy
+
     try:
-        from matcalc.lowering import compile_numpy
-    except ImportError:
-        return None, "the generated NumPy code was not run: there is no compiler"
-    run = compile_numpy(g, functions=_for_numpy(g, functions))
-    arguments = {name: _array(point, e) for name, e in _named(point).items() if name in run.arguments}
-    found = numpy.asarray(run(**arguments), dtype=float).reshape(truth.shape)
+        found = run_compiled(compile_numpy(g, functions=for_numpy([g], functions), subgradient=True), point)
+    except Exception as e:  # whatever goes wrong in generated code is a finding
+        return float("inf"), f"the generated NumPy code does not run: {type(e).__name__}: {e}"
     exact = truth.astype(float)
     largest = max(abs(exact).max(), 1e-300)
-    error = float(abs(found - exact).max() / largest / EPS)
+    error = float(abs(numpy.asarray(found, dtype=float).reshape(exact.shape) - exact).max() / largest / EPS)
     return (error, "") if error == error else (float("inf"), "the generated NumPy code gives NaN")
 
 
-def _named(point: Point) -> dict[str, Expr]:
-    return {e.op.name: e for e in point.env}
+def run_compiled(function: Any, point: Point) -> Any:
+    """The compiled function at a point; sizes that no argument shows are arguments too."""
+    import numpy
+
+    given: dict[str, Any] = {
+        **point.sizes,
+        **{str(getattr(e.op, "name", "")): _array(a, e) for e, a in point.env.items()},
+    }
+    with numpy.errstate(all="ignore"):
+        return function(**{name: given[name] for name in function.arguments})
 
 
-def _array(point: Point, e: Expr) -> Any:
-    """In the user's convention: scalars are numbers, vectors have one dimension."""
-    a = point.env[e].astype(float)
-    return a[0, 0] if e.is_scalar else a[:, 0] if e.is_column else a
+def _array(a: Any, e: Expr) -> Any:
+    """In the user's convention: scalars are numbers, vectors (rows too) have one dimension."""
+    if has(e, INTEGER):
+        return int(a[0, 0])
+    a = a.astype(float)
+    return a[0, 0] if e.is_scalar else a.ravel() if e.is_column or e.is_row else a
 
 
-def _for_numpy(g: Expr, functions: Mapping[str, Derivatives]) -> dict[str, list[Callable[[Any], Any]]]:
-    """The unknown functions of ``g`` as lists by order of functions of float arrays."""
+def for_numpy(roots: Sequence[Expr], functions: Mapping[str, Derivatives]) -> dict[str, list[Callable[[Any], Any]]]:
+    """The unknown functions of expressions as lists by order of functions of float arrays."""
     highest: dict[str, int] = {}
-    for node in postorder([g]):
+    for node in postorder(roots):
         if isinstance(node.op, Elementwise) and isinstance(node.op.function, Unknown):
             name = node.op.function.name
             highest[name] = max(node.op.order, highest.get(name, 0))

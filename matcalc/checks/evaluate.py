@@ -162,7 +162,7 @@ def _all_mp(array: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def stand_in(name: str) -> Derivatives:
-    """A smooth function for a name of which nothing is known: ``a*sin(w*t + p) + b*t + c``, constants drawn from the name."""
+    """A smooth function for a name of which nothing is known: ``a*sin(w*t + p) + b*t + c``, numbers from the name."""
     key = crc32(name.encode())
     a, b, c, p, w = (1 + (key >> shift & 63) for shift in (0, 6, 12, 18, 24))
 

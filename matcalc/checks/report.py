@@ -9,7 +9,7 @@ PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
 
 
 class Row(NamedTuple):
-    """One step of the gradient test; ``order`` is log2 of the quotient of a number and the next, None in the first row."""
+    """One step of the gradient test; orders are log2 of the quotient of the number before and this one."""
 
     step: float
     difference: float  # |f(x + step*d) - f(x)|
@@ -37,7 +37,9 @@ class Report:
     ``passed`` is true only if every variable was tested and every test agreed.
     """
 
-    def __init__(self, tests: Sequence[Outcome], seed: int, title: str = "gradient test", notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, tests: Sequence[Outcome], seed: int, title: str = "gradient test", notes: Sequence[str] = ()
+    ) -> None:
         self.tests = tuple(tests)
         self.seed = seed
         self.title = title
@@ -81,10 +83,22 @@ def _table(rows: Sequence[Row]) -> list[str]:
         return []
     head = ("step e", "|f(x+ed)-f|", "order", "|f(x+ed)-f-e<g,d>|", "order")
     cells = [
-        (f"{r.step:.2e}", f"{r.difference:.3e}" if r.difference else "0", _order(r.difference_order), f"{r.remainder:.3e}" if r.remainder else "0", _order(r.remainder_order))
+        (
+            f"{r.step:.2e}",
+            _size(r.difference),
+            _order(r.difference_order),
+            _size(r.remainder),
+            _order(r.remainder_order),
+        )
         for r in rows
     ]
-    return ["  " + "  ".join(f"{c:>{max(8, len(h))}}" for c, h in zip(line, head, strict=True)) for line in (head, *cells)]
+    return [
+        "  " + "  ".join(f"{c:>{max(8, len(h))}}" for c, h in zip(line, head, strict=True)) for line in (head, *cells)
+    ]
+
+
+def _size(number: float) -> str:
+    return f"{number:.3e}" if number else "0"
 
 
 def _order(order: float | None) -> str:
@@ -92,7 +106,10 @@ def _order(order: float | None) -> str:
 
 
 def _errors(test: Outcome) -> list[str]:
-    said = ((test.error, "every entry against central differences in 50 digits"), (test.compiled_error, "compiled NumPy code in float64"))
+    said = (
+        (test.error, "every entry against central differences in high precision"),
+        (test.compiled_error, "compiled NumPy code in float64"),
+    )
     return [f"  {what}: largest relative error {_multiples(error)}" for error, what in said if error is not None]
 
 
@@ -100,4 +117,4 @@ def _multiples(error: float) -> str:
     return f"{error:.1f} eps" if 0.05 <= error < 1e6 else "below 0.1 eps" if error < 0.05 else f"{error:.1e} eps"
 
 
-__all__ = ["FAILED", "INCONCLUSIVE", "PASSED", "Report", "Row", "Outcome"]
+__all__ = ["FAILED", "INCONCLUSIVE", "PASSED", "Outcome", "Report", "Row"]

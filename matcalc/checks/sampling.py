@@ -61,6 +61,7 @@ def draw_sizes(roots: Iterable[Expr], rng: Random) -> dict[str, int]:
                 names |= d.names
             elif d.value < 1:
                 raise NoSizes(f"{node.op} has {d} rows or columns")
+        names.update(*(d.names for d in node.shape))
         if isinstance(node.op, Size):
             names.add(node.op.name)
     ordered = sorted(names)
@@ -173,4 +174,14 @@ def _orthogonal(order: int, rng: Random, declared: Facts) -> Any:
     return (_identity(order) - (b - b.T)).dot(inverse(_identity(order) + (b - b.T)))
 
 
-__all__ = ["NoSizes", "Point", "draw_direction", "draw_point", "draw_sizes", "draw_value", "into_subspace", "needed", "open_leaves"]
+__all__ = [
+    "NoSizes",
+    "Point",
+    "draw_direction",
+    "draw_point",
+    "draw_sizes",
+    "draw_value",
+    "into_subspace",
+    "needed",
+    "open_leaves",
+]

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from zlib import crc32
 
 from matcalc.dims import ONE, Dim
-from matcalc.lowering.elementwise import inner, mul, reciprocal, tightened, total
+from matcalc.lowering.elementwise import mul, reciprocal, tightened
 from matcalc.lowering.plan import Plan, Value
+from matcalc.lowering.totals import inner, total
 
 _LONGEST_SEARCHED = 16  # factors; a longer chain is taken from its vector end, or from the left
 _LARGE = 100
@@ -57,7 +58,10 @@ def _spelled_out(plan: Plan, factors: Sequence[Factor]) -> list[Factor]:
             out += [Factor(column, f.rows, ONE), Factor(row, ONE, f.cols)]
         elif v.rank == 2 and v.op == "full":
             entries = v.args[0]
-            out += [Factor(plan.full(entries, (f.rows,)), f.rows, ONE), Factor(plan.full(plan.one, (f.cols,)), ONE, f.cols)]
+            out += [
+                Factor(plan.full(entries, (f.rows,)), f.rows, ONE),
+                Factor(plan.full(plan.one, (f.cols,)), ONE, f.cols),
+            ]
         else:
             out.append(f)
     return out
@@ -145,6 +149,10 @@ def _product(plan: Plan, a: Factor, b: Factor) -> Value:
         return inner(plan, x, y)
     if a.cols is ONE:
         return _outer(plan, x, y)
+    if y.op == "diag" and x.op != "diag":  # each column, or each entry, times its own number
+        return mul(plan, [x, y.args[0]], shape=x.shape)
+    if y.op == "unit" and b.cols is ONE and a.rows is not ONE:
+        return plan.value("block", (x, y.args[0]), x.shape[:1], "all", "at")
     special = _special(plan, a, b)
     if special is not None:
         return special

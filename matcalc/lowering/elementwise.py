@@ -12,6 +12,8 @@ from fractions import Fraction
 from matcalc.dims import ONE
 from matcalc.expr import Number
 from matcalc.lowering.plan import ArrayShape, Plan, Value, as_number
+from matcalc.lowering.templates import with_axis
+from matcalc.primitives import reductions
 
 _LARGEST_POWER_BY_PRODUCTS = 8
 _TERMS_IN_A_LINE = 8
@@ -57,7 +59,8 @@ def add(plan: Plan, terms: Iterable[Value], shape: ArrayShape) -> Value:
     _reuse_stable(plan, parts)
     numbers = [p for p in parts if not p[1].shape]
     if 2 <= len(numbers) < len(parts):  # first all that are numbers: one pass over the array
-        parts = [p for p in parts if p[1].shape] + [(1, _sum(plan, numbers, ()))]
+        parts = [p for p in parts if p[1].shape]
+        parts.append((1, _sum(plan, numbers, ())))
     dense = _sum(plan, parts, _common(v.shape for _, v in parts)) if parts else None
     if diagonals:
         entries = diagonals[0] if len(diagonals) == 1 else add(plan, diagonals, _common(d.shape for d in diagonals))
@@ -112,7 +115,7 @@ def _sum(plan: Plan, parts: Sequence[tuple[Number, Value]], shape: ArrayShape) -
     if len(parts) == 1:
         coefficient, v = parts[0]
         return v if coefficient == 1 else scaled(plan, coefficient, v)
-    terms = [(c < 0, v if abs(c) == 1 else scaled(plan, abs(c), v)) for c, v in parts]
+    terms = [(c < 0, scaled(plan, -c if c < 0 else c, v)) for c, v in parts]
     terms.sort(key=lambda t: t[0])  # those with a minus come last
     while len(terms) > _TERMS_IN_A_LINE:
         head, terms = terms[:_TERMS_IN_A_LINE], terms[_TERMS_IN_A_LINE:]
@@ -121,7 +124,7 @@ def _sum(plan: Plan, parts: Sequence[tuple[Number, Value]], shape: ArrayShape) -
 
 
 def _add_node(plan: Plan, terms: Sequence[tuple[bool, Value]], shape: ArrayShape) -> Value:
-    return plan.value("add", tuple(v for _, v in terms), shape, tuple(s for s, _ in terms))
+    return plan.commutative("add", tuple(v for _, v in terms), shape, tuple(s for s, _ in terms))
 
 
 def _reuse_stable(plan: Plan, parts: list[tuple[Number, Value]]) -> None:
@@ -162,7 +165,8 @@ def mul(
         if v is plan.one:
             continue
         if v.op == "diag" and not inverted and len(shape) == 2:
-            diagonal = v.args[0] if diagonal is None else mul(plan, [diagonal, v.args[0]], shape=diagonal.shape or v.args[0].shape)
+            other = v.args[0]
+            diagonal = other if diagonal is None else mul(plan, [diagonal, other], shape=diagonal.shape or other.shape)
             continue
         v = loosened(plan, v)
         if v.op in ("const", "mul"):
@@ -200,27 +204,12 @@ def _diagonal_of(plan: Plan, v: Value, shape: ArrayShape) -> Value:
         return v
     if v.op == "newaxis":
         return v.args[0]
-    return diagonal_part(plan, v)
+    return plan.value("diagonal", (v,), v.shape[:1])
 
 
-def diagonal_part(plan: Plan, a: Value) -> Value:
-    """The diagonal of a square matrix."""
-    order = a.shape[:1]
-    if a.op == "diag":
-        return tightened(plan, a.args[0], order)
-    if a.op in ("full", "spread"):
-        return tightened(plan, a.args[0], order)
-    if a.op == "T":
-        return diagonal_part(plan, a.args[0])
-    if a.op == "outer":
-        return mul(plan, a.args, shape=order)
-    if a.op == "dot" and a.args[0].rank == 2 == a.args[1].rank:
-        left, right = a.args
-        return total(plan, mul(plan, [left, plan.transpose(right)], shape=left.shape), 1)
-    return plan.value("diagonal", (a,), order)
-
-
-def _product(plan: Plan, coefficient: Number, above: Sequence[Value], below: Sequence[Value], shape: ArrayShape) -> Value:
+def _product(
+    plan: Plan, coefficient: Number, above: Sequence[Value], below: Sequence[Value], shape: ArrayShape
+) -> Value:
     if not above and not below:
         return plan.const(coefficient)
     above, below = _by_size(plan, above), _by_size(plan, below)
@@ -235,7 +224,7 @@ def _product(plan: Plan, coefficient: Number, above: Sequence[Value], below: Seq
         above = [factor, *(v for v in above if v.shape)]
         below = [v for v in below if v.shape]
         coefficient = 1
-    return plan.value("mul", (*above, *below), shape, coefficient, len(above))
+    return plan.commutative("mul", (*above, *below), shape, coefficient, len(above))
 
 
 def _by_size(plan: Plan, values: Sequence[Value]) -> list[Value]:
@@ -260,7 +249,7 @@ def _match_quotients(plan: Plan, above: list[Value], below: list[Value]) -> None
             x = summed.args[0].args[0]
             if axis == 1 and den.op != "newaxis":
                 continue
-            above[above.index(summed.args[0])] = plan.call(along("softmax", axis, x), (x,), x.shape)
+            above[above.index(summed.args[0])] = plan.call(with_axis(reductions.Softmax, axis), (x,), x.shape)
             del below[i]
             return _match_quotients(plan, above, below)
     if plan.subgradient:
@@ -298,7 +287,7 @@ def power(plan: Plan, x: Value, p: Value, shape: ArrayShape) -> Value:
         if exponent == 0:
             return plan.full(plan.one, shape)
         if x.op == "norm" and exponent == 2:
-            return inner(plan, x.args[0], x.args[0])
+            return _sum_of_squares(plan, x.args[0])
         if not isinstance(exponent, float) and (2 * exponent) == int(2 * exponent):
             whole, half = divmod(abs(Fraction(exponent)), 1)
             if whole <= _LARGEST_POWER_BY_PRODUCTS and not (x.op == "diag" and exponent < 0):
@@ -308,14 +297,19 @@ def power(plan: Plan, x: Value, p: Value, shape: ArrayShape) -> Value:
                 return mul(plan, *((factors, []) if exponent > 0 else ([], factors)), shape=shape)
     if x.weak and p.weak:
         return plan.value("pow", (x, p), shape)
-    return tightened(plan, plan.value("pow", (loosened(plan, x), loosened(plan, p)), _common([loosened(plan, x).shape, loosened(plan, p).shape])), shape)
+    base, p = loosened(plan, x), loosened(plan, p)
+    return tightened(plan, plan.value("pow", (base, p), _common([base.shape, p.shape])), shape)
+
+
+def _sum_of_squares(plan: Plan, x: Value) -> Value:
+    return plan.value("dot" if x.rank == 1 else "inner", (x, x), ())
 
 
 def _whole_power(plan: Plan, x: Value, times: int, shape: ArrayShape) -> Value:
     if times == 1:
         return x
     if x.op == "norm" and times % 2 == 0:
-        return _whole_power(plan, inner(plan, x.args[0], x.args[0]), times // 2, shape)
+        return _whole_power(plan, _sum_of_squares(plan, x.args[0]), times // 2, shape)
     if times <= 3:
         return mul(plan, [x] * times, shape=shape)
     half = _whole_power(plan, x, times // 2, shape)
@@ -351,7 +345,7 @@ def _stable_log(plan: Plan, x: Value) -> Value | None:
     if x.op == "call" and ".softmax(" in x.attrs[0]:
         return plan.call(x.attrs[0].replace(".softmax(", ".log_softmax("), x.args, x.shape)
     if x.op == "sum" and x.args[0].op == "exp":
-        return plan.call(along("logsumexp", x.attrs[0], x.args[0]), x.args[0].args, x.shape)
+        return plan.call(with_axis(reductions.LogSumExp, x.attrs[0]), x.args[0].args, x.shape)
     if x.op == "add" and len(x.args) == 2 and plan.one in x.args:
         (first, second), (minus, negated) = x.args, x.attrs[0]
         other, sign = (second, negated) if first is plan.one else (first, minus)
@@ -361,71 +355,3 @@ def _stable_log(plan: Plan, x: Value) -> Value | None:
             return function(plan, "softplus", other.args[0])
         return function(plan, "log1p", negative(plan, other) if sign else other)
     return None
-
-
-def along(name: str, axis: int | None, x: Value) -> str:
-    if x.rank < 2:
-        return f"{{rt}}.{name}({{0}})"
-    return f"{{rt}}.{name}({{0}}, {axis})" if axis is not None else f"{{rt}}.{name}({{0}}, None)"
-
-
-# Reductions
-
-
-def total(plan: Plan, a: Value, axis: int | None = None) -> Value:
-    """The sum of all entries, down the columns (0) or along the rows (1)."""
-    if a.rank == 0:
-        return a
-    if a.rank == 1:
-        axis = None
-    shape: ArrayShape = () if axis is None else (a.shape[1 - axis],)
-    coefficient, rest = split(plan, a)
-    if coefficient != 1 and rest.shape == a.shape:
-        return scaled(plan, coefficient, total(plan, rest, axis))
-    if a.op == "full":
-        over = a.shape if axis is None else (a.shape[axis],)
-        return tightened(plan, mul(plan, [a.args[0], plan.count(over)], shape=()), shape)
-    if a.op == "diag":
-        if axis is not None:
-            return tightened(plan, a.args[0], shape)
-        return total(plan, tightened(plan, a.args[0], a.shape[:1]))
-    if a.op == "spread":
-        (vector,), (way,) = a.args, a.attrs
-        if axis is None:
-            return mul(plan, [plan.dimension(a.shape[way]), total(plan, vector)], shape=())
-        if axis == way:
-            return mul(plan, [plan.dimension(a.shape[way]), vector], shape=shape)
-        return tightened(plan, total(plan, vector), shape)
-    if a.op == "T":
-        return total(plan, a.args[0], None if axis is None else 1 - axis)
-    if a.op == "dot" and a.rank == 2 and axis is None:
-        left, right = a.args
-        return inner(plan, total(plan, left, 0), total(plan, right, 1))
-    if a.op == "outer" and axis is None:
-        return mul(plan, [total(plan, v) for v in a.args], shape=())
-    if a.op == "mul" and a.attrs == (1, 2) and axis is None and all(v.shape == a.shape for v in a.args) and len(a.args) == 2:
-        return inner(plan, *a.args)
-    return plan.value("sum", (a,), shape, axis)
-
-
-def inner(plan: Plan, a: Value, b: Value) -> Value:
-    """The sum of the products of the entries."""
-    c, a = split(plan, a)
-    d, b = split(plan, b)
-    coefficient = c * d
-    if not a.shape and not b.shape:
-        return mul(plan, [a, b], shape=(), coefficient=coefficient)
-    for x, y in ((a, b), (b, a)):
-        if x.op == "full":
-            return mul(plan, [x.args[0], total(plan, y)], shape=(), coefficient=coefficient)
-        if x.op == "diag":
-            entries = diagonal_part(plan, y)
-            found = mul(plan, [x.args[0], total(plan, entries)], shape=()) if not x.args[0].shape else inner(plan, x.args[0], entries)
-            return scaled(plan, coefficient, found)
-        if x.op == "unit" and x.rank == 1:
-            return scaled(plan, coefficient, plan.value("block", (y, x.args[0]), (), "at"))
-        if x.op == "outer":  # <u v', Y> = u' Y v
-            return scaled(plan, coefficient, inner(plan, x.args[0], plan.value("dot", (y, x.args[1]), x.args[0].shape)))
-    if a.op == "T" and b.op == "T":
-        a, b = a.args[0], b.args[0]
-    return scaled(plan, coefficient, plan.value("dot" if a.rank == 1 else "inner", (a, b), ()))

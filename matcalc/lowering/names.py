@@ -5,7 +5,21 @@ from __future__ import annotations
 from keyword import iskeyword
 from unicodedata import normalize
 
-RESERVED = ("np", "rt", "ndarray", "float64", "dtype", "arguments", "type", "is", "float", "range", "max", "print", "self")
+RESERVED = (
+    "np",
+    "rt",
+    "ndarray",
+    "floats",
+    "dtype",
+    "arguments",
+    "type",
+    "is",
+    "float",
+    "range",
+    "max",
+    "print",
+    "self",
+)
 
 
 class Names:

@@ -20,6 +20,8 @@ ArrayShape: TypeAlias = tuple[Dim, ...]
 
 MOST_VALUES = 200_000  # of one plan; a chain of definitions that call each other twice doubles at every link
 
+DEEPEST_LOOPS = 15  # Python itself allows 20 nested blocks
+
 # Operations whose result may share memory with their argument.
 VIEWS = frozenset({"T", "newaxis", "item", "block", "reshape", "ravel", "diagonal", "spread", "flip"})
 
@@ -27,13 +29,14 @@ VIEWS = frozenset({"T", "newaxis", "item", "block", "reshape", "ravel", "diagona
 class Value:
     """One operation with its operands; built by :meth:`Plan.value` only."""
 
-    __slots__ = ("args", "attrs", "indices", "op", "shape", "weak")
+    __slots__ = ("args", "attrs", "indices", "loops", "op", "shape", "weak")
     op: str
     args: tuple[Value, ...]
     attrs: tuple[Any, ...]
     shape: ArrayShape
     weak: bool  # a Python number made of constants and sizes: it takes the precision of what it meets
     indices: frozenset[Value]  # of enclosing loops, that it depends on
+    loops: int  # how deep loops are nested within it
 
     @property
     def rank(self) -> int:
@@ -52,6 +55,7 @@ class Plan:
     def __init__(self, subgradient: bool = False) -> None:
         self.subgradient = subgradient  # whether the reciprocal of a norm is 0 where the norm is
         self._known: dict[tuple[Any, ...], Value] = {}
+        self._commutative: dict[tuple[Any, ...], Value] = {}
         self.segments: dict[tuple[Any, ...], Value] = {}  # parts of product chains that exist (chains.py)
         self.one = self.const(1)
 
@@ -71,7 +75,22 @@ class Plan:
                 index, body, lower, upper = args
                 indices = (body.indices - {index}) | lower.indices | upper.indices
             found.indices = indices
+            found.loops = max([a.loops for a in args], default=0) + (op == "loop")
+            if found.loops > DEEPEST_LOOPS:
+                raise LimitError(f"indexed sums are nested more than {DEEPEST_LOOPS} deep")
             self._known[key] = found
+        return found
+
+    def commutative(self, op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> Value:
+        """A sum or a product: the one that exists already where it differs in the order of operands only."""
+        if op == "add":
+            marks = zip(args, *attrs, strict=True)
+        else:
+            marks = zip(args, [at < attrs[1] for at in range(len(args))], strict=True)
+        key = (op, shape, tuple(sorted([(id(v), mark) for v, mark in marks])), attrs[0] if op == "mul" else None)
+        found = self._commutative.get(key)
+        if found is None:
+            found = self._commutative[key] = self.value(op, args, shape, *attrs)
         return found
 
     # Leaves
@@ -166,7 +185,9 @@ class Plan:
     def unvec(self, a: Value, shape: ArrayShape) -> Value:
         """The array of that shape with the same vec."""
         flat = self.vec(a)
-        return self.transpose(self.reshape(flat, (shape[1], shape[0]))) if len(shape) == 2 else self.reshape(flat, shape)
+        return (
+            self.transpose(self.reshape(flat, (shape[1], shape[0]))) if len(shape) == 2 else self.reshape(flat, shape)
+        )
 
     def call(self, template: str, args: tuple[Value, ...], shape: ArrayShape, analytic: bool = True) -> Value:
         """A function of the array library or of the runtime, written as ``template`` says."""
@@ -192,7 +213,7 @@ def reachable(roots: Iterable[Value], stop: Callable[[Value], bool] | None = Non
     return out
 
 
-def as_number(number: Number) -> int | float | Fraction:
+def as_number(number: Number) -> Number:
     return int(number) if isinstance(number, Fraction) and number.denominator == 1 else number
 
 

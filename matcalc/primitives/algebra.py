@@ -48,7 +48,6 @@ class Add(Linear):
 
     variadic = True
     level = "sum"
-    natural = True
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         return _agree(shapes, same)
@@ -97,7 +96,6 @@ class Product(Multilinear):
 
     variadic = True
     level = "product"
-    natural = True
     source = "MN19 8.1"
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
@@ -187,7 +185,6 @@ class Hadamard(Multilinear):
 
     variadic = True
     level = "product"
-    natural = True
     source = "MN19 3.6"
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
@@ -222,7 +219,6 @@ class Power(Smooth):
 
     takes = {}
     level = "power"
-    natural = True
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         base, exponent = shapes
@@ -248,6 +244,8 @@ class Power(Smooth):
             return frozenset({POSITIVE})
         if isinstance(exponent, int) and exponent > 0 and (exponent % 2 == 0 or NONNEGATIVE in base):
             return frozenset({NONNEGATIVE}) | (base & {SYMMETRIC})
+        if not x[1].is_scalar:
+            return frozenset()
         return base & {SYMMETRIC, DIAGONAL} if isinstance(exponent, int) and exponent > 0 else base & {SYMMETRIC}
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
@@ -262,7 +260,6 @@ class Transpose(Linear):
     Shapes   A in R^{m x n} -> R^{n x m}
     """
 
-    natural = True
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         ((rows, cols),) = shapes

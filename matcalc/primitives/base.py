@@ -67,9 +67,9 @@ class Primitive(ABC):
     latex_level: ClassVar[str] = ""  # level and slots, where they differ in LaTeX
     latex_slots: ClassVar[tuple[str, ...]] = ()
 
-    # NumPy code. It sees matrices unless ``natural``: then vectors come as one-dimensional arrays, scalars as numbers.
+    # NumPy code of a primitive that lowering does not spell itself: ``{A}`` is the slot (an array), ``{axis}`` an option
+    # (left out with its comma where it is None), ``{xp}`` the array module, ``{rt}`` matcalc/lowering/runtime.py.
     code: ClassVar[str] = ""
-    natural: ClassVar[bool] = False
 
     is_zero: ClassVar[bool] = False
     is_variable: ClassVar[bool] = False

@@ -110,7 +110,6 @@ class Flip(Linear):
     name = "flip"
     takes = {"A": (m, n)}
     gives = (m, n)
-    code = "{A}[::-1, ::-1]"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return flip(g)

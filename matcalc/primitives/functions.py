@@ -120,7 +120,6 @@ class Elementwise(Smooth):
     fields = ("function", "order")
     function: Function
     order: int
-    natural = True
     source = "MN19 5.15"
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:

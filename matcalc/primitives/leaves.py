@@ -87,7 +87,7 @@ class Index(Leaf):
     shape = SCALAR
 
     def facts(self, x: Args) -> Facts:
-        return frozenset({POSITIVE, INTEGER})
+        return frozenset({INTEGER})
 
 
 @final
@@ -118,7 +118,6 @@ class Identity(Leaf):
     fields = ("order",)
     options = (Option("n", "dim", required=True),)
     order: Dim
-    code = "{xp}.eye({n})"
 
     @property
     def shape(self) -> Shape:  # type: ignore[override]

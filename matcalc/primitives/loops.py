@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, final
 
 from matcalc.dims import ONE, Shape
-from matcalc.expr import Expr, make, postorder
+from matcalc.expr import Expr, make, postorder, rebuild
 from matcalc.facts import NONNEGATIVE, PSD, SYMMETRIC, Facts, facts
 from matcalc.primitives.base import Args, Linear, Same, Sizes, zeros
 from matcalc.primitives.leaves import Index
@@ -68,3 +68,27 @@ def free_indices(e: Expr) -> frozenset[Expr]:
             node.memo["indices"] = found
         known = e.memo["indices"]
     return known
+
+
+def all_indices(e: Expr) -> frozenset[Expr]:
+    """The indices that occur in ``e``, bound or not."""
+    known: frozenset[Expr] | None = e.memo.get("all indices")
+    if known is None:
+        for node in postorder([e], stop=lambda a: "all indices" in a.memo):
+            if "all indices" not in node.memo:
+                own = {node} if isinstance(node.op, Index) else {node.op.index} if isinstance(node.op, IndexedSum) else ()
+                node.memo["all indices"] = frozenset(own).union(*[a.memo["all indices"] for a in node.args])
+        known = e.memo["all indices"]
+    return known
+
+
+def with_index(e: Expr, old: Expr, new: Expr) -> Expr:
+    """``e`` with a free index renamed to one that does not occur in it."""
+    done = {old: new}
+    for node in postorder([e], stop=lambda a: old not in free_indices(a)):
+        if node not in done:
+            args = tuple([done[a] for a in node.args]) if old in free_indices(node) else node.args
+            if isinstance(node.op, IndexedSum) and node.op.index is old:  # only its bounds are outside
+                args = (node.args[0], *args[1:])
+            done[node] = rebuild(node, args)
+    return done[e]

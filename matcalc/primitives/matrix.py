@@ -7,10 +7,10 @@ from typing import Any, final
 from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.expr import Expr, make, postorder
 from matcalc.facts import DIAGONAL, INVERTIBLE, NONNEGATIVE, ORTHOGONAL, POSITIVE, PSD, SPD, SYMMETRIC, Facts, facts
-from matcalc.primitives.algebra import add, power, product, transpose
+from matcalc.primitives.algebra import Add, Product, add, power, product, transpose
 from matcalc.primitives.base import Args, Same, Sizes, Smooth, m, n, zeros
 from matcalc.primitives.leaves import Index, const, identity, number_of
-from matcalc.primitives.loops import indexed_sum
+from matcalc.primitives.loops import free_indices, indexed_sum
 from matcalc.primitives.reductions import tr
 from matcalc.primitives.structure import HCat, VCat, sliced
 
@@ -210,12 +210,13 @@ class MatrixPower(Smooth):
         if number is not None and 0 < number <= _LONGEST_WRITTEN_POWER:
             times = int(number)
             return add(*(product(*[a] * j, d, *[a] * (times - 1 - j)) for j in range(times)))
-        if number is not None and number < 0:  # A^-k = (A^-1)^k, and d A^-1 = -A^-1 dA A^-1
-            last = const(-number)
-            j = fresh_index(y, d)
-            return -indexed_sum(product(matrix_power(a, -j), d, matrix_power(a, j - 1 - last)), j, const(1), last)
+        # For k >= 0 the k factors in turn. For k < 0, A^k is the (-k)-th power of A^-1, and d A^-1 = -A^-1 dA A^-1. The
+        # sum that does not apply is empty, so where the sign of k is open the two together are right.
         j = fresh_index(y, d)
-        return indexed_sum(product(matrix_power(a, j - 1), d, matrix_power(a, k - j)), j, const(1), k)
+        above = indexed_sum(product(matrix_power(a, j - 1), d, matrix_power(a, k - j)), j, const(1), k)
+        below = -indexed_sum(product(matrix_power(a, -j), d, matrix_power(a, k + j - 1)), j, const(1), -k)
+        sign = _sign(k)
+        return above if sign > 0 else below if sign < 0 else above + below
 
     def facts(self, x: Args) -> Facts:
         kept = facts(x[0]) & {SYMMETRIC, PSD, SPD, DIAGONAL, ORTHOGONAL, INVERTIBLE}
@@ -324,13 +325,28 @@ def adj(a: Expr) -> Expr:
 
 
 def matrix_power(a: Expr, k: Expr) -> Expr:
-    """``A^k``; a symbolic negative exponent is a power of the inverse, so that exponents count factors."""
+    """``A^k``."""
     if a.is_scalar:
         return power(a, k)
     number = number_of(k)
     if number in (0, 1, -1):
         return a if number == 1 else inv(a) if number == -1 else identity(a.rows)
     return make(MATRIX_POWER, (a, k))
+
+
+def _sign(k: Expr) -> int:
+    """1 for an exponent that counts factors, -1 for one that counts inverses, 0 where it may do either.
+
+    A variable stands for a positive number, its negative for a negative one; of an index within a sum nothing is known.
+    """
+    number = number_of(k)
+    if number is not None:
+        return 1 if number > 0 else -1
+    if free_indices(k):
+        return 0
+    terms = k.args if isinstance(k.op, Add) else (k,)
+    negative = [isinstance(t.op, Product) and (number_of(t.args[0]) or 0) < 0 or (number_of(t) or 0) < 0 for t in terms]
+    return -1 if all(negative) else 0 if any(negative) else 1
 
 
 def fresh_index(*near: Expr) -> Expr:

@@ -64,7 +64,7 @@ class KhatriRao(Multilinear):
     name = "khatri_rao"
     takes = {"A": (m, n), "B": (p, n)}
     gives = (m * p, n)
-    code = "({A}[:, None, :] * {B}[None, :, :]).reshape(-1, {A}.shape[1])"
+    code = "{rt}.khatri_rao({A}, {B})"
     source = "MN19 3.6"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
@@ -98,8 +98,7 @@ class Inner(Multilinear):
     text = "<{A}, {B}>"
     latex = r"\langle {A}, {B} \rangle"
     slots = ("sum", "sum")
-    code = "({A} * {B}).sum()"
-    natural = True
+    code = "{A}.ravel().dot({B}.ravel())"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return product(g, x[1 - i])

@@ -73,7 +73,6 @@ class Mean(_Reduction, Linear):
     """
 
     name = "mean"
-    code = "{A}.mean({axis})"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return product(power(size(self.count(x[0])), -1), self.over(x[0], g))
@@ -129,7 +128,7 @@ class ArgMax(_Reduction, Smooth):
     """
 
     name = "argmax"
-    code = "{rt}.argmax({A}{, axis})"
+    code = "{rt}.argmax({A}, {axis})"
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         return shapes[0]
@@ -193,7 +192,6 @@ class Norm2(Smooth):
     takes = {"A": (m, n)}
     gives = SCALAR
     code = "{rt}.norm2({A})"
-    natural = True
     kink = "norm2 has the subgradient 0 at 0, as PyTorch"
     source = "MC12 2.6"
 
@@ -223,7 +221,6 @@ class Norm1(Smooth):
     name = "norm1"
     takes = {"A": (m, n)}
     gives = SCALAR
-    code = "abs({A}).sum()"
     kink = "norm1 has the subgradient 0 in an entry that is 0, as PyTorch"
 
     def differential(self, y: Expr, x: Args, dx: Args) -> Expr:

@@ -23,7 +23,6 @@ class Diagonal(Linear):
     name = "diag"
     takes = {"x": (n, ONE)}
     gives = (n, n)
-    code = "{xp}.diag({x})"
 
     @classmethod
     def accepts(cls, shapes: Sequence[Shape]) -> bool:
@@ -90,7 +89,6 @@ class Vec(Linear):
     name = "vec"
     takes = {"A": (m, n)}
     gives = (m * n, ONE)
-    code = "{A}.ravel('F')"
     source = "MN19 2.4"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
@@ -119,7 +117,6 @@ class Reshape(Linear):
     options = (Option("m", "dim", required=True), Option("n", "dim", ONE))
     takes = {"A": (m, n)}
     shape: Shape
-    code = "{A}.reshape({shape}, order='F')"
 
     @classmethod
     def from_call(cls, shapes: Sequence[Shape], options: tuple[Any, ...]) -> Primitive:
@@ -187,7 +184,6 @@ class HCat(_Concatenation):
 
     name = "hcat"
     axis = 1
-    code = "{xp}.hstack(({,}))"
 
 
 @final
@@ -200,7 +196,6 @@ class VCat(_Concatenation):
 
     name = "vcat"
     axis = 0
-    code = "{xp}.vstack(({,}))"
 
 
 # One place of an index: everything, one index (a further argument of the node), or a range of dimensions, 1-based.
@@ -293,7 +288,6 @@ class Unit(Smooth):
     integer_slots = (0,)
     takes = {"i": (ONE, ONE)}
     order: Dim
-    code = "{rt}.unit({i}, {order})"
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         return (self.order, ONE)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from matcalc.errors import LimitError
 from matcalc.expr import Expr, Number
 from matcalc.primitives.base import Primitive
 from matcalc.primitives.functions import Elementwise
@@ -13,7 +14,16 @@ from matcalc.primitives.leaves import Const, Index
 from matcalc.primitives.loops import IndexedSum
 from matcalc.primitives.matrix import Inv
 from matcalc.printing.names import latex_name
-from matcalc.printing.printer import ATOM, LEVEL, POSTFIX, POWER, PRODUCT, Printed, Printer, divided, is_product, is_reciprocal
+from matcalc.printing.parts import name_parts, names_in
+from matcalc.printing.printer import (
+    ATOM,
+    LEVEL,
+    POSTFIX,
+    POWER,
+    PRODUCT,
+    Printed,
+    Printer,
+)
 
 _TALL = re.compile(r"\\[dt]?frac|\\sum|\\left|\(|\\begin")
 _NAME = re.compile(r"(?:[A-Za-z]|\\(?!t?frac)[A-Za-z]+(?:\{[^{}]*\})?)(?:_(?:\w|\{[^{}]*\}))?")
@@ -21,8 +31,29 @@ _WORD = re.compile(r"[A-Za-z]\w*")
 
 
 def latex(e: Expr, *, names: Mapping[Expr, str] | None = None) -> str:
-    """The expression in LaTeX, without dollar signs; nodes in ``names`` are printed as that name."""
-    return LatexPrinter(names).print(e)
+    """The expression in LaTeX, without dollar signs; nodes in ``names`` are printed as that name.
+
+    What would be too long for one line comes as an ``aligned`` block with names for its parts.
+    """
+    try:
+        return LatexPrinter(names).print(e)
+    except LimitError:
+        known = names or {}
+        parts = name_parts([e], taken=names_in([e]) | set(known.values()), known=known)
+        return aligned(["", *parts.values()], [e, *parts], {**known, **parts})
+
+
+def aligned(labels: Sequence[str], roots: Sequence[Expr], named: Mapping[Expr, str], taken: Iterable[str] = ()) -> str:
+    """Equations below each other; before those of the ``named`` nodes stands *where*. A node without label is bare."""
+    printer = LatexPrinter(named, taken)
+    rows: list[str] = []
+    for label, e in zip(labels, roots, strict=True):
+        part = e in named and named[e] == label
+        if part and r"& \text{where}" not in rows:
+            rows.append(r"& \text{where}")
+        line = printer.definition(e) if part else printer.print(e)
+        rows.append(f"{printer.name(label)} &= {line}" if label else f"& {line}")
+    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
 class LatexPrinter(Printer):
@@ -52,8 +83,10 @@ class LatexPrinter(Printer):
 
     def times(self, before: list[str], factor: str) -> str:
         last = before[-1]
+        if factor.startswith(r"\mathrm{d}") or last.startswith(r"\mathrm{d}"):
+            return r" \, "
         called = factor.startswith((r"\left(", "(", "{")) and _NAME.fullmatch(last)
-        return r" \cdot " if called or factor[0].isdigit() or divided(before) else " "
+        return r" \cdot " if called or factor[0].isdigit() else " "
 
     def chain(self, size: Number, factors: list[Expr], last: str) -> str:
         """``2 \\frac{a b}{c} d``: what stands before a divisor goes above it."""
@@ -62,27 +95,28 @@ class LatexPrinter(Printer):
         alone: Expr | None = None  # the only factor of the run
         if size != 1:
             (run if isinstance(size, int) else done).append(self.number(size).text)
-        for factor in factors:
-            if factor.is_scalar and is_reciprocal(factor):
-                if len(run) == 1 and alone is not None and not is_product(alone):
+        for number, factor in enumerate(factors, 1):
+            if factor.is_scalar and self.is_reciprocal(factor):
+                if len(run) == 1 and alone is not None and not self.is_product(alone):
                     run = [self.done[alone].text]
                 run = ["".join(run) or "1"]
                 self.put(done, rf"\frac{{{run[0]}}}{{{self.done[factor.args[0]].text}}}")
                 run, alone = [], None
                 continue
-            if last and factor is factors[-1]:
+            final = number == len(factors)
+            if last and final:
                 shown = last
-            elif factor is factors[-1] and isinstance(factor.op, IndexedSum):
+            elif final and isinstance(factor.op, IndexedSum):
                 shown = self.done[factor].text
             else:
                 shown = self.at(factor, POWER)
             alone = None if run else factor
-            self.put(run, shown, done)
+            self.put(run, shown)
         if run:
             self.put(done, "".join(run))
         return "".join(done)
 
-    def put(self, pieces: list[str], shown: str, earlier: Sequence[str] = ()) -> None:
+    def put(self, pieces: list[str], shown: str) -> None:
         if pieces:
             pieces.append(self.times(pieces, shown))
         pieces.append(shown)
@@ -90,8 +124,8 @@ class LatexPrinter(Printer):
     # -- powers and other postfix operators
 
     def power(self, node: Expr) -> Printed:
-        base, exponent = node.args
-        if is_reciprocal(node) and base.is_scalar:
+        base = node.args[0]
+        if self.is_reciprocal(node) and base.is_scalar:
             return Printed(rf"\frac{{1}}{{{self.done[base].text}}}", PRODUCT)
         return super().power(node)
 
@@ -117,9 +151,9 @@ class LatexPrinter(Printer):
         of, *indices = node.args
         bound = "".join([i.op.name if isinstance(i.op, Index) else "??" for i in indices])
         name = self.done[of].text
-        if len(name) == 1 and len(bound) == len(indices) and len(indices) == len(node.shape) - (of.is_column or of.is_row):
-            if f"{name}_{bound}" not in self.taken:  # x_i, A_{ij}
-                return Printed(f"{name}_{bound if len(bound) == 1 else f'{{{bound}}}'}", ATOM)
+        places = 1 if of.is_column or of.is_row else 2
+        if len(name) == 1 and len(bound) == len(indices) == places and f"{name}_{bound}" not in self.taken:
+            return Printed(f"{name}_{bound if places == 1 else f'{{{bound}}}'}", ATOM)  # x_i, A_{ij}
         return super().slice(node)
 
     def indexed(self, of: Expr, positions: list[str]) -> str:
@@ -150,7 +184,7 @@ class LatexPrinter(Printer):
 
     def norm(self, node: Expr) -> Printed:
         (of,) = node.args
-        which = "_1" if node.op.name == "norm1" else "" if of.is_column or of.is_row else "_F"
+        which = "_1" if node.op.name == "norm1" else "" if of.is_column or of.is_row else "_{F}"
         return Printed(self.around(r"\lVert ", self.done[of].text, r" \rVert") + which, ATOM)
 
     def loop(self, node: Expr) -> Printed:

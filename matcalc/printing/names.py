@@ -1,4 +1,7 @@
-"""Names in other spellings: ``lambda`` as λ and ``\\lambda``, ``W1`` as W₁ and ``W_{1}``; read back by syntax/spelling.py."""
+"""Names in other spellings: ``lambda`` as λ and ``\\lambda``, ``W1`` as W₁ and ``W_1``.
+
+The spellings are those that syntax/spelling.py reads.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ from functools import cache
 
 from matcalc.syntax.spelling import GREEK, UNICODE, canonical
 
-_LETTER = {name: letter for letter, name in reversed(UNICODE.items()) if name in GREEK}
 _NO_COMMAND = frozenset(
-    "omicron Alpha Beta Epsilon Zeta Eta Iota Kappa Mu Nu Omicron Rho Tau Chi".split()
-)  # LaTeX writes these as Latin letters
+    ("omicron", "Alpha", "Beta", "Epsilon", "Zeta", "Eta", "Iota", "Kappa", "Mu", "Nu", "Omicron", "Rho", "Tau", "Chi")
+)  # these look like Latin letters, and LaTeX writes them so
+_LETTER = {
+    name: letter for letter, name in UNICODE.items() if name in GREEK - _NO_COMMAND and letter not in "ςϑϕϖϱϵµ"
+}
 _ACCENTS = ("hat", "bar", "tilde")
 _LOWERED = dict(zip("0123456789ijklmnpst", "₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙₚₛₜ", strict=True))
 
@@ -50,6 +55,6 @@ def latex_name(name: str, style: str = "mathit") -> str:
     if accent:
         found = f"\\{accent}{{{found}}}"
     if subscript:
-        piece = "".join([f"\\{s} " if s in GREEK and s not in _NO_COMMAND else s for s in [subscript]]).strip()
+        piece = f"\\{subscript}" if subscript in GREEK and subscript not in _NO_COMMAND else subscript
         found += f"_{piece}" if len(piece) == 1 else f"_{{{piece}}}"
     return found

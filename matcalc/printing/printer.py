@@ -16,19 +16,20 @@ from matcalc.errors import LimitError
 from matcalc.expr import Expr, Number, postorder
 from matcalc.primitives.algebra import Add, Hadamard, Power, Product, Transpose
 from matcalc.primitives.base import LEVELS, Primitive, Zeros
-from matcalc.primitives.elementwise import FUNCTIONS
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Differential, Identity, Index, Pi, Size, Var
 from matcalc.primitives.loops import IndexedSum
 from matcalc.primitives.matrix import Inv, MatrixPower
 from matcalc.primitives.reductions import Norm1, Norm2
 from matcalc.primitives.structure import AT, Slice, Where
+from matcalc.printing.parts import clashing_loops
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)
 POSTFIX = 3.5  # a transpose: it takes further postfix operators, as a power (with its exponent) does not
 LEVEL: dict[str, float] = {name: i for i, name in enumerate(LEVELS)}
 
-LONGEST = 2_000_000  # characters of one expression
+_NAME_PARTS = "print it with names for its parts"
+LONGEST = 20_000  # characters of one line; beyond, parts have to be named
 
 
 class Printed(NamedTuple):
@@ -81,13 +82,15 @@ class Printer:
         for node in order:
             if node.op.is_variable:
                 self.taken.add(node.op.name)
+        if clashing_loops([node for node in order if node not in names]):
+            raise LimitError("an indexed sum stands within another one over the same index", hint=_NAME_PARTS)
         for node in order:
             if node not in done:
                 found = Printed(self.name(names[node]), ATOM) if node in names else self.visit(node)
                 if len(found.text) > LONGEST:
                     raise LimitError(
-                        f"the expression written out in one line has more than {LONGEST} characters",
-                        hint="print it with names for its parts",
+                        f"written out in one line the expression has more than {LONGEST} characters",
+                        hint=_NAME_PARTS,
                     )
                 done[node] = found
 
@@ -102,6 +105,24 @@ class Printer:
 
     def bracket(self, text: str) -> str:
         return f"({text})"
+
+    def is_product(self, e: Expr) -> bool:
+        return isinstance(e.op, Product) and e not in self.names
+
+    def is_reciprocal(self, e: Expr) -> bool:
+        """Whether ``e`` is a power -1, which prints as a quotient."""
+        if not isinstance(e.op, Power) or e in self.names:
+            return False
+        exponent = e.args[1].op
+        return isinstance(exponent, Const) and exponent.number == -1 and e.shape == e.args[0].shape
+
+    def scales_identity(self, e: Expr) -> bool:
+        """Whether ``e`` is an identity matrix, or a number times one."""
+        if e in self.names:
+            return False
+        if isinstance(e.op, Product):
+            return isinstance(e.args[-1].op, Identity) and all(a.is_scalar for a in e.args[:-1])
+        return isinstance(e.op, Identity)
 
     # -- leaves
 
@@ -149,18 +170,10 @@ class Printer:
     # -- sums
 
     def add(self, node: Expr) -> Printed:
+        short = "I" not in self.taken and any(not a.is_scalar and not self.scales_identity(a) for a in node.args)
         pieces: list[str] = []
-        terms = node.args
-        short = "I" not in self.taken and any(
-            not (a.is_scalar or _is_identity(a) or (isinstance(a.op, Product) and _is_identity(a.args[-1]))) for a in terms
-        )
-        for term in terms:
-            found = self.done[term]
-            if short and not term.is_scalar:
-                if _is_identity(term):
-                    found = Printed("I", ATOM)
-                elif isinstance(term.op, Product) and _is_identity(term.args[-1]) and all(a.is_scalar for a in term.args[:-1]):
-                    found = self.product(term, last="I")
+        for term in node.args:
+            found = self.with_identity(term) if short and self.scales_identity(term) else self.done[term]
             if not pieces:
                 pieces.append(found.text if found.level >= PRODUCT else self.bracket(found.text))
             elif found.positive:
@@ -171,34 +184,38 @@ class Printer:
                 pieces += [self.PLUS, self.bracket(found.text) if loose else found.text]
         return Printed("".join(pieces), SUM)
 
+    def with_identity(self, term: Expr) -> Printed:
+        """``I`` or ``s*I``: the order of the identity follows from the other terms of the sum."""
+        return self.product(term, last="I") if isinstance(term.op, Product) else Printed("I", ATOM)
+
     # -- products
 
     def product(self, node: Expr, last: str = "") -> Printed:
-        """``-3/2*a/b*X``: sign and number in front, a power -1 of a scalar as a divisor; ``last`` replaces the last factor."""
+        """``-3/2*a/b*X``: sign, number, factors, a power -1 of a scalar as a divisor; ``last`` replaces the last."""
         factors = list(node.args)
         coefficient: Number = 1
         if isinstance(factors[0].op, Const):
             coefficient = factors.pop(0).op.number  # type: ignore[attr-defined]
         size = -coefficient if coefficient < 0 else coefficient
-        done = self.done
-        if len(factors) == 1 and size == 1:  # a sign before one operand
-            (operand,) = factors
-            positive, level = ((last, ATOM) if last else done[operand][:2])
-            if is_product(operand) and not last:
-                positive, level = self.bracket(positive), ATOM
-            tight = level >= POWER or is_reciprocal(operand) or (level == PRODUCT and isinstance(operand.op, IndexedSum))
-            return Printed(self.SIGN + (positive if tight else self.bracket(positive)), min(level, UNARY) if tight else UNARY, positive, level)
-        if len(factors) == 1 and isinstance(factors[0].op, Power) and not factors[0].is_scalar and is_reciprocal(factors[0]):
-            above = self.number(size).text if size != 1 or coefficient < 0 else self.at(factors[0], POWER)
-            text = f"{above}{self.QUOTIENT}{self.at(factors[0].args[0], POWER)}"
-            return self.signed(text, coefficient)
-        if (
-            len(factors) == 2 and coefficient == 1 and factors[0].is_scalar and not is_reciprocal(factors[0])
-            and not factors[1].is_scalar and is_reciprocal(factors[1])
-        ):  # fmt: skip
-            text = f"{self.at(factors[0], POWER)}{self.QUOTIENT}{self.at(factors[1].args[0], POWER)}"
-            return Printed(text, PRODUCT)
+        first, quotient = factors[0], factors[-1]
+        if len(factors) == 1 and size == 1:
+            return self.negative(first, last)
+        if self.is_reciprocal(quotient) and not quotient.is_scalar:  # 2 ./ x, s ./ x
+            above = self.number(size).text if len(factors) == 1 else ""
+            if len(factors) == 2 and coefficient == 1 and first.is_scalar and not self.is_reciprocal(first):
+                above = self.at(first, POWER)
+            if above:
+                return self.signed(f"{above}{self.QUOTIENT}{self.at(quotient.args[0], POWER)}", coefficient)
         return self.signed(self.chain(size, factors, last), coefficient)
+
+    def negative(self, operand: Expr, last: str) -> Printed:
+        """A sign before one operand; of a sum or a product it stands before brackets, of a quotient before its 1."""
+        text, level = (last, ATOM) if last else self.done[operand][:2]
+        if self.is_product(operand):
+            text, level = self.bracket(text), ATOM
+        if level >= POWER or self.is_reciprocal(operand) or isinstance(operand.op, IndexedSum):
+            return Printed(self.SIGN + text, min(level, UNARY), text, level)
+        return Printed(self.SIGN + self.bracket(text), UNARY, text, level)
 
     def signed(self, text: str, coefficient: Number) -> Printed:
         if coefficient < 0:
@@ -207,7 +224,7 @@ class Printer:
 
     def chain(self, size: Number, factors: list[Expr], last: str) -> str:
         """The factors side by side; ``1/2`` goes behind as a divisor where nothing else is divided."""
-        divided = [f.is_scalar and is_reciprocal(f) for f in factors]
+        divided = [f.is_scalar and self.is_reciprocal(f) for f in factors]
         behind = isinstance(size, Fraction) and size.numerator == 1 and not any(divided)
         pieces: list[str] = []
         if size != 1 and not behind:
@@ -232,7 +249,7 @@ class Printer:
     def hadamard(self, node: Expr) -> Printed:
         pieces: list[str] = []
         for factor in node.args:
-            if is_reciprocal(factor):
+            if self.is_reciprocal(factor):
                 pieces += [self.QUOTIENT if pieces else f"1{self.QUOTIENT}", self.at(factor.args[0], POWER)]
             else:
                 pieces += [self.HADAMARD, self.at(factor, POWER)] if pieces else [self.at(factor, POWER)]
@@ -243,19 +260,20 @@ class Printer:
     def power(self, node: Expr) -> Printed:
         base, exponent = node.args
         scalar = base.is_scalar and exponent.is_scalar
-        if is_reciprocal(node):
+        if self.is_reciprocal(node):
             return Printed(f"1{self.OVER if scalar else self.QUOTIENT}{self.at(base, POWER)}", PRODUCT)
         return self.raised(base, exponent, elementwise=not scalar)
 
     def matrix_power(self, node: Expr) -> Printed:
-        return self.raised(*node.args, elementwise=False)
+        base, exponent = node.args
+        return self.raised(base, exponent, elementwise=False)
 
     def raised(self, base: Expr, exponent: Expr, elementwise: bool) -> Printed:
         return Printed(f"{self.at(base, POSTFIX)}{'.^' if elementwise else '^'}{self.exponent(exponent)}", POWER)
 
     def exponent(self, exponent: Expr) -> str:
         text, level, positive, positive_level = self.done[exponent]
-        plain = level == ATOM and (text.isalnum() or "_" in text) and not text.startswith("T")  # ^T is a transpose
+        plain = level == ATOM and text.replace("_", "").isalnum() and not text.startswith("T")  # ^T is a transpose
         whole = positive_level == ATOM and positive.isdigit()
         return text if plain or whole else self.bracket(text)
 
@@ -335,24 +353,8 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 def divided(pieces: Sequence[str]) -> bool:
-    """Whether a product so far has a divisor: what follows must not be read as part of it."""
-    return any(piece.endswith("/") for piece in pieces)
-
-
-def _is_identity(e: Expr) -> bool:
-    return isinstance(e.op, Identity)
-
-
-def is_product(e: Expr) -> bool:
-    return isinstance(e.op, Product)
-
-
-def is_reciprocal(e: Expr) -> bool:
-    """Whether ``e`` is a power -1, which prints as a quotient."""
-    if not isinstance(e.op, Power):
-        return False
-    exponent = e.args[1].op
-    return isinstance(exponent, Const) and exponent.number == -1 and e.shape == e.args[0].shape
+    """Whether a product so far ends with a divisor: what follows must not be read as part of it."""
+    return len(pieces) > 1 and pieces[-2].endswith("/")
 
 
 _HANDLERS: dict[type[Primitive], Callable[[Any, Expr], Printed]] = {
@@ -376,5 +378,3 @@ _HANDLERS: dict[type[Primitive], Callable[[Any, Expr], Printed]] = {
     Norm1: lambda p, e: p.norm(e),
     Norm2: lambda p, e: p.norm(e),
 }
-
-FUNCTION_NAMES = frozenset(FUNCTIONS)

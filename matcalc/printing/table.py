@@ -1,41 +1,39 @@
-"""The table of rules: every function and operator of the language with its differential and its source."""
+"""The table of rules, as the primitives state them in their docstrings, and the trace rules."""
 
 from __future__ import annotations
 
+from matcalc.calculus.rules import TRACE_RULES
 from matcalc.primitives.elementwise import FUNCTIONS
-from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import var
 from matcalc.primitives.registry import PRIMITIVES
 from matcalc.printing.text import text
-from matcalc.references import REFERENCES
 
 
-def docstring_line(kind: type, label: str) -> str:
-    """What a primitive's docstring says under ``label``, such as ``Rule``; empty where it says nothing."""
+def stated(kind: type, heading: str) -> str:
+    """What the docstring of a primitive says under a heading (one line)."""
     for line in (kind.__doc__ or "").splitlines():
-        head, _, rest = line.strip().partition(" ")
-        if head == label:
+        word, _, rest = line.strip().partition("  ")
+        if word == heading:
             return rest.strip()
     return ""
 
 
 def rules_table() -> str:
-    """The table as text, with the books at its end."""
-    x = var("x")
-    rows: list[tuple[str, str, str]] = []
-    used: list[str] = []
-    for kind in PRIMITIVES:
-        rule = docstring_line(kind, "Rule")
-        if not rule:
-            continue
-        key, _, place = kind.source.partition(" ")
-        rows.append((rule, docstring_line(kind, "Shapes"), f"{key} {place}".strip()))
-        if key:
-            used.append(key)
-        if kind is Elementwise:
-            for name, function in FUNCTIONS.items():
-                rows.append((f"  {name}'(x) = {text(function.slope(0, function(x), x))}", function.domain, ""))
-    widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
-    lines = [f"{rule:<{widths[0]}}  {shapes:<{widths[1]}}  {source}".rstrip() for rule, shapes, source in rows]
-    lines += ["", *(f"{key:<9} {REFERENCES[key]}" for key in dict.fromkeys(used))]
-    return "\n".join(lines)
+    """Differentials of the primitives and of the elementwise functions, and the trace rules, one a line."""
+    t = var("t")
+    out = ["Differentials"]
+    rules = [(stated(kind, "Rule"), kind.source) for kind in PRIMITIVES]
+    rules = [(rule, source) for rule, source in rules if rule]
+    width = max(len(rule) for rule, _ in rules)
+    out += [f"  {rule:<{width}}  {source}".rstrip() for rule, source in rules]
+    out += ["", "Slopes of the elementwise functions"]
+    for name, function in sorted(FUNCTIONS.items()):
+        slope = function.slope(0, function(t), t)
+        remark = f"   ({function.kink})" if function.kink else ""
+        out.append(f"  {name + chr(39) + '(t)':<13} = {text(slope)}{remark}")
+    out += ["", "Trace rules"]
+    width = max(len(f"{rule.left} = {rule.right}") for rule in TRACE_RULES.values())
+    for rule in TRACE_RULES.values():
+        equation = f"{rule.left} = {rule.right}"
+        out.append(f"  {rule.name:<18} {equation:<{width}}  {rule.where}")
+    return "\n".join(out)

@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 from matcalc.expr import Expr
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.products import Inner, Kron
+from matcalc.primitives.registry import CALLS
 from matcalc.printing.names import unicode_name
 from matcalc.printing.printer import ATOM, POSTFIX, POWER, PRODUCT, Printed, Printer, divided
 from matcalc.syntax.spelling import ALIASES, GREEK
-from matcalc.syntax.steps import FUNCTIONS
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_WORDS = FUNCTIONS | GREEK | ALIASES.keys() | {"in", "where"}
+_RAISED_DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_WORDS = CALLS.keys() | GREEK | ALIASES.keys() | {"norm", "in", "where"}
+_SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙₚₛₜ"
 _LONGEST_RUN = 3  # letters that are written side by side without a space
 
 
@@ -33,24 +35,24 @@ class UnicodePrinter(Printer):
 
     def times(self, before: list[str], factor: str) -> str:
         """What stands between the factors so far and the next one."""
-        last, first = before[-1], factor[0]
+        last, first, word = before[-1], factor[0], _word(factor)
         if divided(before) or first.isdigit() or first in "|‖":
             return "·"
-        if first in "(⟨":
+        if first in "(⟨":  # a name directly before brackets would be a function
             return "·" if _is_word(last[-1]) and not last.isdigit() else ""
         if not _is_word(last[-1]):
-            return "" if len(_word(factor)) == 1 or last[-1] == ")" else " "
+            return "" if len(word) == 1 or last[-1] == ")" else " "
         if last.isdigit():
-            return "" if len(_word(factor)) == 1 and first not in "eE" else " "
-        run = "".join(before)
-        start = len(run)
-        while start and run[start - 1].isalpha() and run[start - 1] not in "ᵀ":
-            start -= 1
-        letters, word = run[start:], _word(factor)
-        if len(word) > 1 or factor[len(word) : len(word) + 1] in ("(", "′"):
+            return "" if len(word) == 1 and first not in "eE" else " "
+        if not all(map(_is_word, last)) or len(word) > 1 or factor[1:2] in ("(", "′"):
             return " "
-        if not letters:
-            return "" if _word(last) and len(last.rstrip("₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙₚₛₜ")) == 1 else " "
+        if len(last) > 1:
+            return "" if last[1:].strip(_SUBSCRIPTS) == "" else " "
+        letters = ""
+        for piece in reversed(before):
+            if piece and not (len(piece) == 1 and piece.isalpha()):
+                break
+            letters = piece + letters
         return "" if self.separable(letters + word) else " "
 
     def separable(self, letters: str) -> bool:
@@ -105,13 +107,13 @@ class UnicodePrinter(Printer):
 
 
 def _is_word(character: str) -> bool:
-    return character != "ᵀ" and (character.isalnum() or character == "_") and character not in "⁰¹²³⁴⁵⁶⁷⁸⁹"
+    return character != "ᵀ" and (character.isalnum() or character == "_") and character not in _RAISED_DIGITS
 
 
 def _word(text: str) -> str:
     """The letters and subscripts that the text begins with."""
     end = 0
-    while end < len(text) and text[end].isalpha() and text[end] not in "ᵀᵢⱼₖₗₘₙₚₛₜ":
+    while end < len(text) and text[end].isalpha() and text[end] not in "ᵀ" + _SUBSCRIPTS:
         end += 1
     return text[:end]
 

@@ -79,7 +79,7 @@ def _look(e: Expr) -> Look:
         total += 0 if number_of(args[1]) == -1 else 1
         label = labels[0] + "^" + labels[1]
     else:
-        total += 3
+        total += 2 + len(args)
         label = f"{op}({','.join(labels)}"
     return Look(min(total, _MOST), min(size, _MOST), label[:_LABEL], applies, sums)
 
@@ -90,7 +90,7 @@ def factor_order(e: Expr) -> tuple[int, str, int]:
     rank = 3
     if op is POWER:
         exponent = number_of(e.args[1])
-        rank = 6 if exponent is not None and exponent < 0 else 1
+        rank = 6 if exponent is not None and exponent < 0 else factor_order(e.args[0])[0]
     elif isinstance(op, Elementwise):
         rank = 1
     elif not e.args:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from matcalc.expr import Expr
 from matcalc.primitives.base import Primitive
+from matcalc.simplify import match
 
 Handler = Callable[[Primitive, tuple[Expr, ...]], Expr]
 HANDLERS: dict[type[Primitive], Handler] = {}
@@ -25,7 +26,7 @@ def handles(*kinds: type[Primitive]) -> Callable[[Handler], Handler]:
 def applied(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     """The primitive applied to simplified arguments, simplified."""
     handler = HANDLERS.get(type(op))
-    return op.construct(args) if handler is None else handler(op, args)
+    return match.settled(op.construct(args) if handler is None else handler(op, args))
 
 
 __all__ = ["HANDLERS", "applied", "handles"]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from matcalc.dims import ONE
 from matcalc.expr import Expr, make
-from matcalc.primitives.algebra import HADAMARD, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
-from matcalc.primitives.leaves import Identity, Ones, const, identity, ones, size
+from matcalc.facts import NONNEGATIVE, POSITIVE, has
+from matcalc.primitives.leaves import Identity, Ones, const, identity, number_of, ones, size
+from matcalc.primitives.loops import IndexedSum, free_indices
 from matcalc.primitives.products import INNER, Inner, KhatriRao, Kron
 from matcalc.primitives.reductions import NORM2, SUM, TRACE, Mean, Norm2, Softmax, Sum, Trace
-from matcalc.primitives.structure import Diagonal, DiagonalPart, HCat, Reshape, VCat, Vec
-from matcalc.simplify import powers, products, transposes
+from matcalc.primitives.structure import Diagonal, DiagonalPart, HCat, Reshape, Unit, VCat, Vec
+from matcalc.simplify import powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import assemble, term
 
+_MOST = 6  # terms of a sum under a linear map that are tried one by one
 _DIAGONAL, _PART, _VEC = Diagonal(), DiagonalPart(), Vec()
 
 
@@ -28,6 +33,21 @@ def scaled_out(op: Primitive, x: Expr) -> Expr | None:
     return products.times(const(c), *s, products.unary(op, assemble(1, (), m)))
 
 
+def upright(x: Expr) -> Expr:
+    """The matrix or its transpose, for what is the same of both: never a transpose, a product as a column."""
+    if x.op is TRANSPOSE:
+        return x.args[0]
+    return transposes.transposed(x) if x.rows is ONE and x.op is PRODUCT else x
+
+
+def over_sum(op: Primitive, x: Expr) -> Expr | None:
+    """A linear map of a sum as the sum of what it makes of the terms, where that is no longer."""
+    if x.op is not ADD or len(x.args) > _MOST or any([a.is_scalar for a in x.args]):
+        return None
+    parts = sums.plus(*[products.unary(op, a) for a in x.args])
+    return parts if look(parts).cost < look(make(op, (x,))).cost else None
+
+
 @handles(Sum)
 def _sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     (x,) = args
@@ -39,11 +59,10 @@ def _sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return x
     if axis is not None and x.shape[1 - axis] is ONE:
         axis = None
-    if axis is None and x.rows is ONE:
-        x = transposes.transposed(x)
+    if axis is None:
+        x = upright(x)
     if x.op is TRANSPOSE:
-        if axis is None:
-            return products.unary(SUM, x.args[0])
+        assert axis is not None
         return transposes.transposed(products.unary(Sum(1 - axis), x.args[0]))
     found = scaled_out(Sum(axis), x)
     if found is not None:
@@ -72,10 +91,16 @@ def _sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
             return _inner_of(list(x.args))
         base, p = powers.split(x)
         if p == 2 and base.shape == x.shape:
-            return powers.power(make(NORM2, (base,)), const(2))
+            return powers.power(products.unary(NORM2, base), const(2))
+        if isinstance(inner, Unit):
+            return const(1)
+        if isinstance(inner, DiagonalPart):
+            return products.unary(TRACE, x.args[0])
         if isinstance(inner, Sum):
             return products.unary(SUM, x.args[0])
-    return make(Sum(axis), (x,))
+        if isinstance(inner, (Reshape, Vec)):
+            return products.unary(SUM, x.args[0])
+    return over_sum(Sum(axis), x) or make(Sum(axis), (x,))
 
 
 def _sum_of_product(axis: int | None, x: Expr) -> Expr:
@@ -104,11 +129,10 @@ def _mean(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if x.is_scalar or (op.axis is not None and x.shape[op.axis] is ONE):
         return x
     axis = op.axis if op.axis is None or x.shape[1 - op.axis] is not ONE else None
-    if axis is None and x.rows is ONE:
-        x = transposes.transposed(x)
+    if axis is None:
+        x = upright(x)
     if x.op is TRANSPOSE:
-        if axis is None:
-            return products.unary(Mean(None), x.args[0])
+        assert axis is not None
         return transposes.transposed(products.unary(Mean(1 - axis), x.args[0]))
     if isinstance(x.op, Ones):
         return const(1) if axis is None else ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))
@@ -135,7 +159,7 @@ def _trace(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return cyclic(list(x.args))
     if isinstance(x.op, Kron) and x.args[0].rows is x.args[0].cols:
         return products.times(products.unary(TRACE, x.args[0]), products.unary(TRACE, x.args[1]))
-    return make(TRACE, (x,))
+    return over_sum(TRACE, x) or make(TRACE, (x,))
 
 
 def cyclic(factors: list[Expr]) -> Expr:
@@ -158,7 +182,7 @@ def cyclic(factors: list[Expr]) -> Expr:
         for i in range(n):
             turn = factors[i:] + factors[:i]
             if all(turn[k] is transposes.transposed(turn[-1 - k]) for k in range(half)):
-                norm = make(NORM2, (assemble(1, (), turn[half:]),))
+                norm = products.unary(NORM2, assemble(1, (), turn[half:]))
                 return powers.power(norm, const(2))
     turned = [transposes.transposed(a) for a in reversed(factors)]
     best = min(
@@ -220,10 +244,7 @@ def _inner_of(factors: list[Expr]) -> Expr:
 @handles(Norm2)
 def _norm2(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     (x,) = args
-    if x.op is TRANSPOSE:
-        x = x.args[0]
-    if x.rows is ONE and x.cols is not ONE:
-        x = transposes.transposed(x)
+    x = upright(x)
     if x.is_zero:
         return const(0)
     from matcalc.primitives.elementwise import abs_
@@ -231,6 +252,8 @@ def _norm2(op: Primitive, args: tuple[Expr, ...]) -> Expr:
 
     if x.is_scalar:
         return of(abs_, x)
+    if isinstance(x.op, Ones):
+        return powers.power(size(x.rows * x.cols), const(Fraction(1, 2)))
     c, s, m = term(x)
     if c != 1 or s:
         return products.times(const(abs(c)), *[of(abs_, a) for a in s], products.unary(NORM2, assemble(1, (), m)))
@@ -247,6 +270,8 @@ def _diagonal(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return found
     if isinstance(x.op, Ones):
         return identity(x.rows)
+    if isinstance(x.op, Kron):
+        return _kron(x.op, tuple([products.unary(_DIAGONAL, a) for a in x.args]))
     return make(_DIAGONAL, (x,))
 
 
@@ -266,6 +291,8 @@ def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return x.args[0]
     if x.op is HADAMARD:
         return powers.hadamard(*[products.unary(_PART, a) for a in x.args])
+    if isinstance(x.op, Kron) and all(a.rows is a.cols for a in x.args):
+        return _kron(x.op, tuple([products.unary(_PART, a) for a in x.args]))
     if x.op is PRODUCT:
         if powers.is_outer(x):
             column, row = products.cut(x.args)
@@ -274,7 +301,7 @@ def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
             return powers.hadamard(x.args[0].args[0], products.unary(_PART, assemble(1, (), x.args[1:])))
         if x.args[-1].op is _DIAGONAL:
             return powers.hadamard(products.unary(_PART, assemble(1, (), x.args[:-1])), x.args[-1].args[0])
-    return make(_PART, (x,))
+    return over_sum(_PART, x) or make(_PART, (x,))
 
 
 @handles(Vec)
@@ -338,3 +365,36 @@ def _blocks(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     for a in args:
         flat.extend(a.args if a.op is op else (a,))
     return op.construct(tuple(flat))
+
+
+@handles(IndexedSum)
+def _indexed_sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    """What does not depend on the index goes out in front; a sum of equal terms is their number times one."""
+    body, lower, upper = args
+    assert isinstance(op, IndexedSum)
+    if body.is_zero:
+        return zeros(body.shape)
+    c, s, m = term(body)
+    out = [a for a in s if op.index not in free_indices(a)]
+    if not any(op.index in free_indices(a) for a in args[:1]) and _counts(lower, upper):
+        return products.times(sums.plus(upper, products.times(const(-1), lower), const(1)), body)
+    first, last = 0, len(m)
+    while first < last and op.index not in free_indices(m[first]):
+        first += 1
+    while first < last and op.index not in free_indices(m[last - 1]):
+        last -= 1
+    if c == 1 and not out and (last - first == len(m) or first == last):
+        return make(op, args)
+    if first == last and m:  # only scalars depend on the index
+        first = last = len(m) if any(op.index in free_indices(a) for a in s) else 0
+    inside = [a for a in s if a not in out]
+    inner = assemble(1, inside, m[first:last])
+    return products.times(const(c), *out, *m[:first], make(op, (inner, lower, upper)), *m[last:])
+
+
+def _counts(lower: Expr, upper: Expr) -> bool:
+    """Whether the number of terms is ``upper - lower + 1``: whether the sum cannot be empty."""
+    first, last = number_of(lower), number_of(upper)
+    if first is not None and last is not None:
+        return last >= first
+    return first == 1 and (has(upper, POSITIVE) or has(upper, NONNEGATIVE))

@@ -18,12 +18,13 @@ from matcalc.primitives.leaves import Const, Identity, Ones, const, number_of, o
 from matcalc.primitives.products import INNER
 from matcalc.primitives.reductions import NORM2
 from matcalc.primitives.structure import Diagonal, DiagonalPart
-from matcalc.simplify import products, sums, transposes
-from matcalc.simplify.cost import factor_order
+from matcalc.simplify import match, products, sums, transposes
+from matcalc.simplify.cost import factor_order, look
 from matcalc.simplify.terms import assemble, exact, is_run, term
 
 Exponent = Union[Number, Expr]
 HALF = Fraction(1, 2)
+_LONGEST = 12  # elementwise products of more factors are not joined with others: a shared graph would grow
 
 _EXP, _SQRT, _ABS, _SIGN, _SIGMOID = (Elementwise(f, 0) for f in (exp, sqrt, abs_, sign, sigmoid))
 
@@ -39,21 +40,24 @@ def split(e: Expr) -> tuple[Expr, Exponent]:
         base, p = e.args
         if p.is_scalar:
             number = number_of(p)
-            inner, first = split(base) if number is not None and not isinstance(base.op, Elementwise) and base.op is not PRODUCT else (base, 1)
+            inner, first = split(base) if number is not None and (base.op is _SQRT or base.op is INNER or (base.op is PRODUCT and is_run(base)) or base.op is POWER) else (base, 1)
             if first == 1:
                 return base, p if number is None else number
-            if base.op is INNER or (isinstance(number, int) and isinstance(first, (int, Fraction))):
+            if isinstance(number, int) and isinstance(first, (int, Fraction)):  # (x^(1/2))^2 is x
                 return inner, exact(first * number)  # type: ignore[operator]
             return base, p if number is None else number
         return e, 1
     if op is _SQRT:
         return e.args[0], HALF
+    if op is TRANSPOSE and (e.args[0].op is POWER or e.args[0].op is _SQRT):
+        base, q = split(e.args[0])
+        return transposes.transposed(base), q
     if op is PRODUCT and e.is_scalar and is_run(e):
         half = len(e.args) // 2
         if len(e.args) == 2 * half and all(e.args[i] is transposes.transposed(e.args[-1 - i]) for i in range(half)):
-            return make(NORM2, (assemble(1, (), e.args[half:]),)), 2
+            return products.unary(NORM2, assemble(1, (), e.args[half:])), 2
     if op is INNER and e.args[0] is e.args[1]:
-        return make(NORM2, (e.args[0],)), 2
+        return products.unary(NORM2, e.args[0]), 2
     return e, 1
 
 
@@ -63,13 +67,15 @@ def raised(base: Expr, exponent: Exponent) -> Expr:
         return make(POWER, (base, exponent))
     if exponent == 1:
         return base
-    if base.op is NORM2 and isinstance(exponent, int) and exponent % 2 == 0 and base.args[0].is_column and not base.args[0].args:
+    if base.op is TRANSPOSE:
+        return transposes.transposed(raised(base.args[0], exponent))
+    if base.op is NORM2 and isinstance(exponent, int) and exponent % 2 == 0 and base.args[0].is_column and base.args[0].op.is_variable:
         square = make(PRODUCT, (transposes.transposed(base.args[0]), base.args[0]))
         return square if exponent == 2 else make(POWER, (square, const(exponent // 2)))
     if exponent == HALF:
-        return make(_SQRT, (base,))
+        return products.unary(_SQRT, base)
     if exponent == -HALF:
-        return make(POWER, (make(_SQRT, (base,)), const(-1)))
+        return make(POWER, (products.unary(_SQRT, base), const(-1)))
     return make(POWER, (base, const(exponent)))
 
 
@@ -103,6 +109,7 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
             exponents[base] = exact(before + p) if not isinstance(before, Expr) and not isinstance(p, Expr) else sums.plus(_expr(before), _expr(p))
     if logs:
         repeated |= _merge_exponentials(exponents, logs)
+    repeated |= _merge_sigmoids(exponents)
     if _ABS_OR_SIGN(exponents):
         repeated |= _merge_signs(exponents)
     if not repeated:
@@ -126,7 +133,7 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
     if logs:
         total = sums.plus(*logs) if len(logs) > 1 else logs[0]
         if not total.is_zero:
-            out.append(make(_EXP, (total,)))
+            out.append(products.unary(_EXP, total))
     if len(out) > 1:
         out.sort(key=factor_order)
     return coefficient, out
@@ -148,15 +155,28 @@ def _merge_exponentials(exponents: dict[Expr, Exponent], logs: list[Expr]) -> bo
     if not logs:
         return True
     (t,) = logs
-    other = make(_SIGMOID, (products.times(const(-1), t),))
+    other = products.unary(_SIGMOID, products.times(const(-1), t))
     p = exponents.get(other)
     if isinstance(p, Expr) or p is None or p < 1:
         return False
     exponents[other] = p - 1
-    same = make(_SIGMOID, (t,))
+    same = products.unary(_SIGMOID, t)
     exponents[same] = exact(exponents.get(same, 0) + 1)  # type: ignore[operator]
     logs.clear()
     return True
+
+
+def _merge_sigmoids(exponents: dict[Expr, Exponent]) -> bool:
+    """Beside ``sigmoid(t)``, ``sigmoid(-t)`` is written ``1 - sigmoid(t)``."""
+    both = [b for b in exponents if b.op is _SIGMOID and term(b.args[0]).coefficient < 0]
+    changed = False
+    for b in both:
+        other = products.unary(_SIGMOID, products.times(const(-1), b.args[0]))
+        if other in exponents:
+            rest = sums.plus(const(1), products.times(const(-1), other))
+            exponents[rest] = sums_of(exponents.get(rest, 0), exponents.pop(b))
+            changed = True
+    return changed
 
 
 def _merge_signs(exponents: dict[Expr, Exponent]) -> bool:
@@ -166,7 +186,7 @@ def _merge_signs(exponents: dict[Expr, Exponent]) -> bool:
         p = exponents[base]
         if base.op is _ABS and isinstance(p, int):
             x = base.args[0]
-            s = make(_SIGN, (x,))
+            s = products.unary(_SIGN, x)
             if p % 2 == 0 and p:
                 exponents[base] = 0
                 exponents[x] = sums_of(exponents.get(x, 0), p)
@@ -183,7 +203,7 @@ def _merge_signs(exponents: dict[Expr, Exponent]) -> bool:
             x = base.args[0]
             if exponents.get(x) == 1:
                 exponents[base] = exponents[x] = 0
-                a = make(_ABS, (x,))
+                a = products.unary(_ABS, x)
                 exponents[a] = sums_of(exponents.get(a, 0), 1)
                 changed = True
     return changed
@@ -209,7 +229,7 @@ def hadamard(*factors: Expr) -> Expr:
         scalars += s
         if len(m) == 1:
             x = m[0]
-            if x.op is HADAMARD:
+            if x.op is HADAMARD and len(x.args) <= _LONGEST:
                 entries += x.args
             elif not isinstance(x.op, Ones):
                 entries.append(x)
@@ -234,13 +254,72 @@ def _entrywise(entries: list[Expr], shape: tuple[object, object]) -> Expr:
         if special is not None:
             return special
     coefficient, kept = combine(entries) if len(entries) > 1 else (1, entries)
+    if len(kept) > 1:
+        spread = distributed(kept)
+        if spread is not None:
+            return products.times(const(coefficient), hadamard(*spread))
     if not kept:
         joined = ones(*entries[0].shape)
     elif len(kept) == 1:
         joined = kept[0]
     else:
-        joined = make(HADAMARD, tuple(kept))
+        joined = match.settled(make(HADAMARD, tuple(kept)))
     return joined if coefficient == 1 else products.times(const(coefficient), joined)
+
+
+def distributed(factors: list[Expr]) -> list[Expr] | None:
+    """Commuting factors with those that a sum among them divides by multiplied into it: ``s*(a/s - b)`` is ``a - b*s``.
+
+    Every use removes the factors in question, so it ends; None where there is nothing to cancel.
+    """
+    for i, f in enumerate(factors):
+        if f.op is not ADD:
+            continue
+        below = _divisors_in(f)
+        if not below:
+            continue
+        hit = [g for k, g in enumerate(factors) if k != i and _cancels(g, below)]
+        if hit:
+            rest = [g for k, g in enumerate(factors) if k != i and g not in hit]
+            inner = sums.plus(*[hadamard(a, *hit) for a in f.args])
+            if look(inner).cost < look(f).cost + sum([look(g).cost + 2 for g in hit]):
+                return [*rest, inner]
+    return None
+
+
+def commuting(factors: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """The elementwise factors of a term that is no product of matrices."""
+    if len(factors) != 1:
+        return ()
+    return factors[0].args if factors[0].op is HADAMARD else factors
+
+
+def _divisors_in(total: Expr) -> set[Expr]:
+    """What the terms of a sum divide by."""
+    known: set[Expr] | None = total.memo.get("divisors")
+    if known is None:
+        known = set()
+        for a in total.args:
+            _, s, m = term(a)
+            for f in (*s, *commuting(m)):
+                if f.op is _EXP and term(f.args[0]).coefficient < 0:
+                    known.add(products.unary(_EXP, products.times(const(-1), f.args[0])))
+                base, p = split(f)
+                if not isinstance(p, Expr) and p < 0:
+                    known.add(base)
+                    if base.op is ADD:
+                        other = sums.flipped(base)
+                        if other is not None:
+                            known.add(other)
+        total.memo["divisors"] = known
+    return known
+
+
+def _cancels(g: Expr, below: set[Expr]) -> bool:
+    if g.op is _EXP:
+        return g in below
+    base, p = split(g)
+    return base in below and not isinstance(p, Expr) and p > 0
 
 
 def _of_matrices(entries: list[Expr]) -> Expr | None:
@@ -291,8 +370,8 @@ def power(base: Expr, exponent: Expr) -> Expr:
         return base
     if p == 0:
         return ones(*base.shape)
-    if base.is_zero and p is not None and p > 0:
-        return zeros(base.shape)
+    if base.is_zero:
+        return zeros(base.shape) if p is not None and p > 0 else make(POWER, (base, exponent))
     if isinstance(base.op, Const):
         return raw_power(base, exponent)
     if not base.is_scalar and isinstance(base.op, Ones) and exponent.is_scalar:
@@ -310,7 +389,7 @@ def power(base: Expr, exponent: Expr) -> Expr:
         if p is not None and c > 0 and c != 1:
             rest = assemble(1, s, m)
             return products.times(raw_power(const(c), exponent), power(rest, exponent))
-        return make(POWER, (base, exponent)) if p != HALF else make(_SQRT, (base,))
+        return make(POWER, (base, exponent)) if p != HALF else products.unary(_SQRT, base)
     if parts > 1:
         number = raw_power(const(c), exponent) if c != 1 else const(1)
         scalars = products.times(number, *[power(a, exponent) for a in s])
@@ -321,14 +400,14 @@ def power(base: Expr, exponent: Expr) -> Expr:
 def _power_of_atom(base: Expr, exponent: Expr, p: Number | None) -> Expr:
     op = base.op
     if op is _EXP:
-        return make(_EXP, (products.times(exponent, base.args[0]),))
+        return products.unary(_EXP, products.times(exponent, base.args[0]))
     if op is _ABS and isinstance(p, int) and p % 2 == 0:
         return power(base.args[0], exponent)
     if op is ADD and isinstance(p, int):
         if p < 0:
             t = _one_plus_exp(base)
             if t is not None:
-                return power(make(_SIGMOID, (products.times(const(-1), t),)), const(-p))
+                return power(products.unary(_SIGMOID, products.times(const(-1), t)), const(-p))
         if p % 2 == 0:
             base = sums.upright(base)
     inner, first = split(base)
@@ -340,7 +419,7 @@ def _power_of_atom(base: Expr, exponent: Expr, p: Number | None) -> Expr:
             return _after_merge(inner, exact(first * p))
         if isinstance(first, int) and first % 2 == 0 and inner.op is not NORM2:
             # (x^2)^p = abs(x)^(2p)
-            return _after_merge(make(_ABS, (inner,)), exact(first * p))
+            return _after_merge(products.unary(_ABS, inner), exact(first * p))
     if isinstance(first, Expr) and isinstance(p, int):
         return _after_merge(inner, products.times(first, exponent))
     return raised(base, p if p is not None else exponent)

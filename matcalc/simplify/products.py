@@ -13,13 +13,14 @@ from matcalc.primitives.base import Primitive
 from matcalc.primitives.leaves import Const, Identity, Ones, const, identity, number_of, ones
 from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
 from matcalc.primitives.products import KRON
-from matcalc.primitives.reductions import SUM, Sum
+from matcalc.primitives.reductions import NORM2, SUM, Sum
 from matcalc.primitives.structure import Diagonal
-from matcalc.simplify import heads, powers, sums, transposes
-from matcalc.simplify.cost import look, scalar_order
+from matcalc.simplify import heads, match, powers, sums, transposes
+from matcalc.simplify.cost import factor_order, look, scalar_order
 from matcalc.simplify.terms import assemble, exact, term
 
 _DIAGONAL = Diagonal()
+_POWERS = (INV, MATRIX_POWER)
 
 
 def unary(op: Primitive, x: Expr) -> Expr:
@@ -39,6 +40,8 @@ def times(*operands: Expr) -> Expr:
         factors += m
     if not coefficient:
         return raw_product(*operands)
+    if len(factors) > 1:
+        factors = _ones_cut(factors)
     if factors:
         c, s, factors = _chain(factors)
         coefficient = coefficient * c
@@ -51,38 +54,81 @@ def times(*operands: Expr) -> Expr:
         c, scalars = powers.combine(scalars)
         coefficient = coefficient * c
         if len(scalars) > 1:
+            spread = powers.distributed(scalars)
+            if spread is not None:
+                return times(const(exact(coefficient)), *spread, *factors)
             scalars.sort(key=scalar_order)
+    if len(factors) == 2:
+        factors = _ones_cut(factors) if isinstance(factors[0].op, Ones) and factors[0].cols is ONE else factors
     coefficient = exact(coefficient)
     if not coefficient:
         return raw_product(const(0), *factors)
-    if coefficient != 1 and len(factors) + len(scalars):
+    if coefficient != 1 or len(factors) + len(scalars) > 1:
         coefficient = _signs(coefficient, scalars, factors)
+    if coefficient != 1:
         if len(scalars) + len(factors) == 1:
             only = (scalars or factors)[0]
             if only.op is ADD:
                 spread = sums.scaled(coefficient, only)
                 if spread is not None:
                     return spread
-    return assemble(coefficient, scalars, factors)
+            elif only.op is TRANSPOSE and only.args[0].op is ADD:
+                return transposes.transposed(times(const(coefficient), only.args[0]))
+    return match.settled(assemble(coefficient, scalars, factors))
+
+
+def _ones_cut(factors: list[Expr]) -> list[Expr]:
+    """A matrix of ones among other factors is a column times a row; a column of ones times a row of them is a matrix."""
+    if len(factors) == 2 and isinstance(factors[0].op, Ones) and powers.is_ones_row(factors[1]) and factors[0].cols is ONE:
+        return [ones(factors[0].rows, factors[1].cols)]
+    out: list[Expr] = []
+    for f in factors:
+        if isinstance(f.op, Ones) and f.rows is not ONE and f.cols is not ONE:
+            out += (ones(f.rows), transposes.transposed(ones(f.cols)))
+        else:
+            out.append(f)
+    return out
 
 
 def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Number:
-    """A minus sign in front goes into the first difference among the factors: ``-x*(a - b)`` is ``x*(b - a)``."""
+    """The differences among the factors turned: alike where they are the same up to sign, and so as to take up a minus.
+
+    ``-x*(a - b)`` is ``x*(b - a)``, and ``(b - a)*(a - b)'`` is ``-(a - b)*(a - b)'``.
+    """
+    seen: dict[Expr, int] = {}
+    for place in (factors, scalars):
+        for i, f in enumerate(place):
+            total = f.args[0] if f.op is TRANSPOSE else f
+            if total.op is not ADD:
+                continue
+            other = sums.flipped(total)
+            if other is None:
+                continue
+            if other in seen:
+                place[i] = transposes.transposed(other) if f.op is TRANSPOSE else other
+                coefficient = -coefficient
+                total = other
+            seen[total] = seen.get(total, 0) + 1
     if coefficient > 0:
         return coefficient
     for place in (factors, scalars):
         for i, f in enumerate(place):
-            if f.op is ADD:
-                flipped = sums.flipped(f)
-                if flipped is not None:
-                    place[i] = flipped
-                    return -coefficient
-            elif f.op is HADAMARD:
+            total = f.args[0] if f.op is TRANSPOSE else f
+            if seen.get(total) == 1:
+                other = sums.flipped(total)
+                assert other is not None
+                place[i] = transposes.transposed(other) if f.op is TRANSPOSE else other
+                if place is scalars:
+                    scalars.sort(key=scalar_order)
+                return -coefficient
+            if f.op is HADAMARD:
                 for k, a in enumerate(f.args):
                     if a.op is ADD:
                         flipped = sums.flipped(a)
                         if flipped is not None:
-                            place[i] = make(HADAMARD, (*f.args[:k], flipped, *f.args[k + 1 :]))
+                            place[i] = make(
+                                HADAMARD, tuple(sorted((*f.args[:k], flipped, *f.args[k + 1 :]), key=factor_order))
+                            )
                             return -coefficient
     return coefficient
 
@@ -177,7 +223,7 @@ def _neighbours(a: Expr, b: Expr) -> Parts | None:
         return 1, (), (a,)
     if a.op is _DIAGONAL and b.op is _DIAGONAL:
         return term(unary(_DIAGONAL, powers.hadamard(a.args[0], b.args[0])))
-    if (a.op is INV or b.op is INV or a.op is MATRIX_POWER or b.op is MATRIX_POWER or a is b) and a.rows is a.cols:
+    if a.rows is a.cols and (a is b or a.op in _POWERS or b.op in _POWERS or _inverse_transpose(a) or _inverse_transpose(b)):
         x, j = matrix_power(a)
         y, k = matrix_power(b)
         if x is y:
@@ -189,10 +235,6 @@ def _neighbours(a: Expr, b: Expr) -> Parts | None:
                     return 1, (), (make(MATRIX_POWER, (x, exponent)),)
                 total = number
             return 1, (), () if total == 0 else (raised(x, total),)
-    if a.op is TRANSPOSE and b.op is TRANSPOSE and (a.args[0].op is INV or b.args[0].op is INV):
-        joined = _neighbours(b.args[0], a.args[0])
-        if joined is not None and not joined[2]:
-            return joined
     if has(b, ORTHOGONAL) and a is transposes.transposed(b):
         return 1, (), ()
     if (a.op is ADJ and a.args[0] is b) or (b.op is ADJ and b.args[0] is a):
@@ -204,8 +246,15 @@ def _neighbours(a: Expr, b: Expr) -> Parts | None:
     return None
 
 
+def _inverse_transpose(a: Expr) -> bool:
+    return a.op is TRANSPOSE and a.args[0].op in _POWERS
+
+
 def matrix_power(a: Expr) -> tuple[Expr, Number | Expr]:
     """Base and exponent of a square factor."""
+    if a.op is TRANSPOSE and (a.args[0].op is INV or a.args[0].op is MATRIX_POWER):
+        base, k = matrix_power(a.args[0])
+        return transposes.transposed(base), k
     if a.op is INV:
         return a.args[0], -1
     if a.op is MATRIX_POWER:
@@ -261,6 +310,8 @@ def dot(run: list[Expr]) -> Expr:
         return unary(SUM, times(*run[:-1]))
     if isinstance(first.op, Sum):
         return unary(SUM, times(first.args[0], *run[1:]))
+    if last.op is TRANSPOSE and isinstance(last.args[0].op, Sum):
+        return dot([transposes.transposed(a) for a in reversed(run)])
     if len(run) == 2:
         left = transposes.transposed(first)
         if left.op is HADAMARD or last.op is HADAMARD or left.op is POWER or last.op is POWER:
@@ -269,8 +320,9 @@ def dot(run: list[Expr]) -> Expr:
     return min((make(PRODUCT, tuple(run)), make(PRODUCT, tuple(turned))), key=reading)
 
 
-def reading(e: Expr) -> tuple[int, str, int]:
-    return (sum([a.op is TRANSPOSE for a in e.args]), look(e).label, e.digest)
+def reading(e: Expr) -> tuple[int, int, str, int]:
+    """Fewer transposes first, then a short first factor, then by name."""
+    return (sum([a.op is TRANSPOSE for a in e.args]), look(e.args[0]).cost, look(e).label, e.digest)
 
 
 def of_entries(a: Expr, b: Expr) -> Expr:
@@ -280,6 +332,11 @@ def of_entries(a: Expr, b: Expr) -> Expr:
     scale = assemble(c, s, ())
     if len(m) != 1 or m[0].op is not HADAMARD:
         return times(scale, unary(SUM, assemble(1, (), m)) if m else const(1))
+    split = [powers.split(a) for a in m[0].args]
+    if all(p == 2 for _, p in split):
+        return times(scale, powers.power(unary(NORM2, powers.hadamard(*[a for a, _ in split])), const(2)))
+    if any(not isinstance(p, Expr) and p < 0 for _, p in split):
+        return times(scale, make(SUM, m))
     entries = list(m[0].args)
     names = [e for e in entries if not e.args]
     head = names[0] if names else entries[0]

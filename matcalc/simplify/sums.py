@@ -11,30 +11,39 @@ from matcalc.expr import Expr, Number, make
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE, add
 from matcalc.primitives.base import zeros
 from matcalc.primitives.products import INNER
-from matcalc.primitives.leaves import Identity, Ones, const, identity, ones
-from matcalc.simplify import powers, products, transposes
-from matcalc.simplify.cost import look
+from matcalc.primitives.leaves import Const, Identity, Ones, const, identity, ones
+from matcalc.primitives.structure import Diagonal
+from matcalc.simplify import match, powers, products, transposes
+from matcalc.simplify.cost import factor_order, look, scalar_order
 from matcalc.simplify.terms import Term, assemble, exact, term
 
 Key = tuple[tuple[Expr, ...], tuple[Expr, ...]]  # scalars and factors
 Terms = dict[Key, Number]
 
 _SMALL = 16  # nodes of a sum over which a number is distributed
+_TINY = 8  # nodes of a sum that is always joined with the sum around it
 _MOST = 12  # terms that products of sums are written out to, to find what cancels
 
 
 def plus(*operands: Expr) -> Expr:
     """The sum of simplified operands."""
+    return summed(operands, True)
+
+
+def summed(operands: tuple[Expr, ...], expand: bool) -> Expr:
+    """The sum; with ``expand`` it is tried whether products of sums, written out, cancel."""
+    return match.settled(_summed(operands, expand))
+
+
+def _summed(operands: tuple[Expr, ...], expand: bool) -> Expr:
     shape = _shape(operands)
     if shape[0] is ONE and shape[1] is not ONE:
-        return transposes.transposed(plus(*[transposes.transposed(a) for a in operands]))
+        return transposes.transposed(summed(tuple([transposes.transposed(a) for a in operands]), expand))
     collected = _collect(operands, shape)
     if not collected:
         return zeros(shape)
-    if len(collected) == 1 or shape is SCALAR:
-        pass
-    if len(collected) > 1:
-        written = _written_out(collected, shape)
+    if expand and 1 < len(collected) <= _MOST:
+        written = _written_out(collected, shape) or _over_one_divisor(collected, shape)
         if written is not None:
             return written
     return _built(collected, shape)
@@ -60,15 +69,25 @@ def _collect(operands: tuple[Expr, ...], shape: Shape) -> Terms:
         inner = m[0] if len(m) == 1 and not s else s[0] if not m and len(s) == 1 else None
         if inner is not None and inner.op is ADD:
             if bits is None:
-                bits = [look(a).sums for a in operands]
+                bits = [_inside(a) for a in operands]
             if (c in (1, -1) or look(inner).size <= _SMALL) and not _within(inner, operands, bits):
                 todo.extend([(a, c) for a in reversed(inner.args)])
                 continue
+            if c < 0 and (other := flipped(inner)) is not None:
+                c, inner = -c, other
+            key = ((), (inner,)) if m else ((inner,), ())
+            out[key] = exact(out.get(key, 0) + c)
+            if not out[key]:
+                del out[key]
+            continue
         if len(m) == 1 and isinstance(m[0].op, Ones) and shape is not SCALAR:  # a number spread over all entries
             if len(s) == 1 and s[0].op is ADD and look(s[0]).size <= _SMALL:
                 todo.extend([(a, c) for a in reversed(s[0].args)])
                 continue
             m = ()
+        if s or m:
+            sign, s, m = _upright_term(s, m)
+            c = c * sign
         key = (s, m)
         total = out.get(key, 0) + c
         if total:
@@ -78,10 +97,49 @@ def _collect(operands: tuple[Expr, ...], shape: Shape) -> Terms:
     return out
 
 
+def _upright_term(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[int, tuple[Expr, ...], tuple[Expr, ...]]:
+    """A term with the differences among its factors turned one way, so that ``x*(a - b)`` and ``x*(b - a)`` are alike."""
+    sign = 1
+    if any([f.op is ADD for f in s]):
+        sign, s = _upright_factors(s)
+        s = tuple(sorted(s, key=scalar_order))
+    for i, f in enumerate(m):
+        if f.op is ADD or (f.op is TRANSPOSE and f.args[0].op is ADD):
+            k, (turned,) = _upright_factors((f,))
+        elif f.op is HADAMARD and any([a.op is ADD for a in f.args]):
+            k, args = _upright_factors(f.args)
+            turned = make(HADAMARD, tuple(sorted(args, key=factor_order)))
+        else:
+            continue
+        sign *= k
+        m = (*m[:i], turned, *m[i + 1 :])
+    return sign, s, m
+
+
+def _upright_factors(factors: tuple[Expr, ...]) -> tuple[int, tuple[Expr, ...]]:
+    turned = [
+        upright(f) if f.op is ADD else transposes.transposed(upright(f.args[0])) if f.op is TRANSPOSE and f.args[0].op is ADD else f
+        for f in factors
+    ]
+    return -1 if sum([a is not b for a, b in zip(turned, factors, strict=True)]) % 2 else 1, tuple(turned)
+
+
+def _inside(e: Expr) -> int:
+    """The bits of the sums inside an operand, without that of the operand itself where it is a sum."""
+    if e.op is PRODUCT and len(e.args) == 2 and isinstance(e.args[0].op, Const):
+        e = e.args[1]
+    if e.op is not ADD:
+        return look(e).sums
+    bits = 0
+    for a in e.args:
+        bits |= look(a).sums
+    return bits
+
+
 def _within(inner: Expr, operands: tuple[Expr, ...], bits: list[int]) -> bool:
     """Whether a nested sum may also stand deeper inside another operand, as in ``h + W*s(h)``: then it stays whole."""
     bit = 1 << (inner.digest % 2039)
-    return sum([1 for b in bits if b & bit]) > 1
+    return look(inner).size > _TINY and any([b & bit for b in bits])
 
 
 def _built(collected: Terms, shape: Shape) -> Expr:
@@ -91,7 +149,8 @@ def _built(collected: Terms, shape: Shape) -> Expr:
     if len(items) > 1:
         items = _factored(items, shape)
     if len(items) == 1:
-        return assemble(*items[0]) if items[0].scalars or items[0].factors else const(items[0].coefficient)
+        (c, s, m), = items
+        return _assembled(c, s, m) if c > 0 else products.times(const(c), _assembled(1, s, m))
     content = _content([t.coefficient for t in items])
     if content != 1:
         items = [t._replace(coefficient=exact(t.coefficient / Fraction(content) if not isinstance(content, float) else t.coefficient / content)) for t in items]
@@ -150,9 +209,10 @@ def scaled(k: Number, total: Expr) -> Expr | None:
 def flipped(total: Expr) -> Expr | None:
     """Minus a sum that has terms of both signs."""
     known: Expr | None = total.memo.get("flipped")
-    if known is None:
+    if known is None and "flipped" not in total.memo:
         parts = [term(a) for a in total.args]
         if all(t.coefficient > 0 for t in parts):
+            total.memo["flipped"] = None
             return None
         negated = [(t.coefficient > 0, t, assemble(-t.coefficient, t.scalars, t.factors)) for t in parts]
         negated.sort(key=_order)
@@ -175,7 +235,7 @@ def upright(total: Expr) -> Expr:
 
 def _factored(items: list[Term], shape: Shape) -> list[Term]:
     """Draws out the most costly common factor, again and again; every step leaves fewer terms."""
-    while 1 < len(items) <= 64:
+    while 1 < len(items) <= 2 * _MOST:
         counts: dict[tuple[str, Expr], list[int]] = {}
         for i, t in enumerate(items):
             for handle in _handles(t):
@@ -197,6 +257,8 @@ def _factored(items: list[Term], shape: Shape) -> list[Term]:
         c, s, m = term(joined)
         if not c:
             continue
+        sign, s, m = _upright_term(s, m)
+        c = c * sign
         for i, t in enumerate(items):
             if t.scalars == s and t.factors == m:
                 items[i] = t._replace(coefficient=exact(t.coefficient + c))
@@ -219,11 +281,29 @@ def _handles(t: Term) -> list[tuple[str, Expr]]:
             out += [("h", a) for a in _divisors(e)]
     elif m:
         out += [("l", m[0]), ("r", m[-1])]
+        scaled_matrix = _of_scaled(m)
+        if scaled_matrix is not None:
+            out += [("h", a) for f in powers.commuting(scaled_matrix[:1]) for a in _divisors(f)]
     return out
 
 
+def _of_scaled(m: tuple[Expr, ...]) -> tuple[Expr, Expr] | None:
+    """``A*diag(v)`` and ``diag(v)*A`` as A and what it is multiplied by entry by entry."""
+    if len(m) == 2:
+        a, b = m
+        if isinstance(b.op, Diagonal) and not isinstance(a.op, Diagonal):
+            return a, make(PRODUCT, (ones(a.rows), transposes.transposed(b.args[0])))
+        if isinstance(a.op, Diagonal):
+            return b, make(PRODUCT, (a.args[0], transposes.transposed(ones(b.cols))))
+    return None
+
+
 def _entries(t: Term) -> Sequence[Expr]:
-    return t.factors[0].args if t.factors[0].op is HADAMARD else t.factors
+    """The elementwise factors of a term."""
+    found = _of_scaled(t.factors)
+    if found is not None:
+        return (*powers.commuting(found[:1]), found[1])
+    return powers.commuting(t.factors)
 
 
 def _divisors(a: Expr) -> tuple[Expr, ...]:
@@ -264,7 +344,9 @@ def _saving(handle: tuple[str, Expr], where: list[int], items: list[Term], shape
             return 0
         return gain
     if kind == "h":
-        whole = [i for i in where if items[i].factors[0] is factor]
+        whole = [i for i in where if items[i].factors == (factor,)]
+        if any(len(items[i].factors) > 1 for i in where):
+            gain -= 4
         if len(whole) == len(where):
             return gain if all(items[i].scalars for i in whole) or len(whole) > 1 else 0
         return gain - len(whole)
@@ -274,6 +356,10 @@ def _saving(handle: tuple[str, Expr], where: list[int], items: list[Term], shape
 def _drawn_out(handle: tuple[str, Expr], group: list[Term], shape: Shape) -> Expr:
     kind, factor = handle
     rest: list[Expr] = []
+    size = abs(group[0].coefficient)
+    if size != 1 and all(abs(t.coefficient) == size for t in group):
+        alike = [t._replace(coefficient=1 if t.coefficient > 0 else -1) for t in group]
+        return products.times(const(size), _drawn_out(handle, alike, shape))
     for c, s, m in group:
         if kind == "s":
             rest.append(_assembled(c, _without(s, factor), m))
@@ -281,12 +367,12 @@ def _drawn_out(handle: tuple[str, Expr], group: list[Term], shape: Shape) -> Exp
             rest.append(assemble(c, s, m[1:]))
         elif kind == "r":
             rest.append(assemble(c, s, m[:-1]))
-        elif m[0] is factor:
+        elif m == (factor,):
             rest.append(_assembled(c, s, ()))
         else:
-            entries = _without(m[0].args if m[0].op is HADAMARD else m, factor)
-            rest.append(assemble(c, s, (entries[0] if len(entries) == 1 else make(HADAMARD, tuple(entries)),)))
-    inner = plus(*rest)
+            entries = _without(_entries(Term(c, s, m)), factor)
+            rest.append(assemble(c, s, term(entries[0]).factors if len(entries) == 1 else (make(HADAMARD, tuple(entries)),)))
+    inner = summed(tuple(rest), False)
     if kind == "l":
         return products.times(factor, inner)
     if kind == "r":
@@ -336,6 +422,28 @@ def _written_out(collected: Terms, shape: Shape) -> Expr | None:
         return zeros(shape)
     short, plain = _built(out, shape), _built(collected, shape)
     return short if look(short).cost <= look(plain).cost else plain
+
+
+def _over_one_divisor(collected: Terms, shape: Shape) -> Expr | None:
+    """Fractions over the powers of one sum brought over the highest, where the numerators then become shorter.
+
+    ``1/q - x/q^2`` with q = x + y is ``y/q^2``.
+    """
+    lowest: dict[Expr, int] = {}
+    for s, m in collected:
+        for f in (*s, *powers.commuting(m)):
+            if f.op is POWER and f.args[0].op is ADD:
+                base, p = powers.split(f)
+                if isinstance(p, int) and p < 0 and look(base).size <= _SMALL:
+                    lowest[base] = min(lowest.get(base, 0), p)
+    if len(lowest) != 1:
+        return None
+    ((base, p),) = lowest.items()
+    over = powers.raised(base, -p)
+    parts = [powers.hadamard(assemble(c, s, m) if s or m else const(c), over) for (s, m), c in collected.items()]
+    inner = plus(*parts)
+    whole = powers.hadamard(inner, powers.raised(base, p))
+    return whole if look(whole).cost < look(_built(collected, shape)).cost else None
 
 
 def _sum_in(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[int, int, Expr] | None:

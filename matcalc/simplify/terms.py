@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
-from matcalc.primitives.algebra import PRODUCT
-from matcalc.primitives.leaves import Const, const
+from matcalc.primitives.algebra import POWER, PRODUCT
+from matcalc.primitives.leaves import Const, const, number_of
 
 
 class Term(NamedTuple):
@@ -64,18 +64,29 @@ def _take_apart(e: Expr) -> Term:
 
 def assemble(coefficient: Number, scalars: Sequence[Expr], factors: Sequence[Expr]) -> Expr:
     """The expression of parts that are simplified and in order; the coefficient is not 0."""
-    args: list[Expr] = [*scalars, *factors]
+    args: list[Expr] = [s for s in scalars if not is_divisor(s)]
     if not factors:
         # One product such as x'*y among scalars needs no brackets: k*x'*y.
         runs = [i for i, s in enumerate(args) if is_run(s)]
         if len(runs) == 1:
             run = args.pop(runs[0])
             args.extend(run.args)
+    args.extend(factors)
+    if True:
+        args.extend([s for s in scalars if is_divisor(s)])
     if coefficient != 1:
         args.insert(0, const(coefficient))
     if not args:
         return const(1)
     return args[0] if len(args) == 1 else make(PRODUCT, tuple(args))
+
+
+def is_divisor(e: Expr) -> bool:
+    """Whether a scalar factor is written behind, as in ``x/norm2(x)``; the inverse of a size goes in front: ``1/m*X``."""
+    if e.op is not POWER or not (e.args[0].args or e.args[0].op.is_variable):
+        return False
+    p = number_of(e.args[1])
+    return p is not None and p < 0
 
 
 def is_run(e: Expr) -> bool:

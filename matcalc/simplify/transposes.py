@@ -13,7 +13,6 @@ from matcalc.primitives.leaves import Ones, ones
 from matcalc.primitives.matrix import MATRIX_POWER, PINV
 from matcalc.primitives.products import KRON
 from matcalc.simplify import powers, sums
-from matcalc.simplify.terms import assemble, term
 
 
 def transposed(e: Expr) -> Expr:
@@ -43,8 +42,9 @@ def _transposed(e: Expr) -> Expr:
     if isinstance(op, Ones) and e.rows is ONE:
         return ones(e.cols)
     if op is PRODUCT:
-        c, s, m = term(e)
-        return assemble(c, s, [transposed(a) for a in reversed(m)])
+        # A number stays where it is, in front or behind; a long product is turned in one piece.
+        turned = [transposed(a) for a in reversed(e.args) if not a.is_scalar]
+        return make(PRODUCT, tuple([a if a.is_scalar else turned.pop(0) for a in e.args]))
     if e.cols is not ONE:
         if has(e, SYMMETRIC):
             return e

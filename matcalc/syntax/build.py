@@ -8,7 +8,7 @@ from matcalc.facts import INTEGER
 from matcalc.primitives.leaves import var
 from matcalc.syntax.complain import misfit
 from matcalc.syntax.kinds import Solution
-from matcalc.syntax.steps import Scope
+from matcalc.syntax.scope import Scope
 
 
 def build_all(scope: Scope, solution: Solution, names: dict[str, Dim]) -> list[Expr]:
@@ -27,6 +27,8 @@ def build_all(scope: Scope, solution: Solution, names: dict[str, Dim]) -> list[E
             out.append(step.build(unifier.resolve(solution.shapes[number][0]).substitute(names)))
         elif step.kind == "size" and step.name in scope.guessed_sizes:
             out.append(var(step.name, SCALAR, INTEGER))
+        elif step.kind == "variable" and step.name in whole and scope.variables[step.name].is_scalar:
+            out.append(var(step.name, SCALAR, *scope.variables[step.name].op.facts(()), INTEGER))
         else:
             try:
                 out.append(step.build(*[out[a] for a in step.args]))
@@ -36,11 +38,11 @@ def build_all(scope: Scope, solution: Solution, names: dict[str, Dim]) -> list[E
 
 
 def integers(scope: Scope, solution: Solution) -> set[str]:
-    """The undeclared names that are whole numbers: indices, bounds, exponents of matrices."""
-    found = {name for name, u in scope.undeclared.items() if u.integer}
+    """The names that are whole numbers by their place: indices, bounds, exponents of matrices."""
+    found = {name for name, u in scope.undeclared.items() if u.integer} | scope.whole
     for step in scope.steps:
         if step.kind == "power" and solution.shapes[step.args[0]] != solution.shapes[step.args[1]]:
             name = scope.steps[step.args[1]].name
-            if name in scope.undeclared:
+            if name:
                 found.add(name)
     return found

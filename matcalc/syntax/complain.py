@@ -9,8 +9,8 @@ from matcalc.dims import ONE, SCALAR, Shape, shape_text
 from matcalc.errors import ShapeError, Span
 from matcalc.expr import DimMismatch
 from matcalc.syntax import tree
+from matcalc.syntax.scope import Scope
 from matcalc.syntax.shapes import Unifier, nice_names, unknowns
-from matcalc.syntax.steps import Scope
 
 _LONGEST = 40  # characters of an operand in a message
 _VERBS = {"sum": "adds", "product": "multiplies", "hadamard": "multiplies entry by entry"}
@@ -24,7 +24,14 @@ class Operand(NamedTuple):
 
     @property
     def bracketed(self) -> str:
-        return self.text if self.text.replace("_", "").isalnum() else f"({self.text})"
+        """The text as an operand of anything."""
+        name, opener, _ = self.text.partition("(")
+        whole = bool(opener) and self.text.find(")") == len(self.text) - 1 and (not name or name.isalnum())
+        return self.text if whole or self.text.replace("_", "").isalnum() else f"({self.text})"
+
+    @property
+    def transposed(self) -> str:
+        return self.text[:-1] if self.text[:-1].isalnum() and self.text[-1] == "'" else f"{self.bracketed}'"
 
 
 def misfit(scope: Scope, number: int, shapes: list[Shape], unifier: Unifier, reason: str = "") -> ShapeError:
@@ -34,11 +41,14 @@ def misfit(scope: Scope, number: int, shapes: list[Shape], unifier: Unifier, rea
     resolved = [unifier.shape(shapes[a]) for a in step.args]
     names = nice_names(unknowns(resolved), taken)
     operands = []
-    for a, (rows, cols) in zip(step.args, resolved, strict=True):
-        node = scope.steps[a].node
-        text = " ".join(scope.source[node.start : node.end].split())
-        shape = (rows.substitute(names), cols.substitute(names))
-        operands.append(Operand(text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "...", shape, node.start, node.end))
+    source = scope.source_of(number)
+    places = step.places or tuple([scope.steps[a].node for a in step.args])
+    for node, (rows, cols) in zip(places, resolved, strict=True):
+        text = " ".join(source[node.start : node.end].split())
+        size = (rows.substitute(names), cols.substitute(names))
+        operands.append(
+            Operand(text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "...", size, node.start, node.end)
+        )
     whole = Operand("", SCALAR, step.node.start, step.node.end)
     if step.kind in _VERBS and len(operands) > 1:
         left, right = _pair(scope, number, resolved, operands)
@@ -46,38 +56,55 @@ def misfit(scope: Scope, number: int, shapes: list[Shape], unifier: Unifier, rea
         joint = {"sum": "+", "product": "*", "hadamard": ".*"}[step.kind]
         title = f"{left.text} {joint} {right.text} {verb} {shape_text(left.shape)} and {shape_text(right.shape)}"
         hint = {"sum": _hint_sum, "product": _hint_product, "hadamard": _hint_hadamard}[step.kind](left, right)
-        return _error(scope, title, left, right, Operand("", SCALAR, left.start, right.end), hint)
+        return _error(source, title, left, right, Operand("", SCALAR, left.start, right.end), hint)
     if not operands:
-        return _error(scope, reason, None, None, whole, "")
+        return _error(source, reason, None, None, whole, "")
     first = operands[0]
     text, shape = first.text, shape_text(first.shape)
     if step.kind == "quotient":
         hint = f"for the inverse of a square matrix write {first.bracketed}^-1 in the product; entry by entry, write ./"
-        return _error(scope, f"division by {text}, which is in {shape}, not a number", first, None, whole, hint)
+        return _error(source, f"division by {text}, which is in {shape}, not a number", first, None, whole, hint)
     if step.kind == "inverse":
-        hint = f"entry by entry, write 1./{first.bracketed}" if first.shape[1] is ONE else f"a pseudoinverse is pinv({text})"
-        return _error(scope, f"inverse of {text}, which is in {shape} and not square", first, None, whole, hint)
+        hint = (
+            f"entry by entry, write 1./{first.bracketed}"
+            if first.shape[1] is ONE
+            else f"a pseudoinverse is pinv({text})"
+        )
+        return _error(source, f"inverse of {text}, which is in {shape} and not square", first, None, whole, hint)
     if step.kind == "power":
-        return _power(scope, operands, whole)
+        return _power(source, operands, whole)
     if step.kind == "entry":
         hint = "write x[i] for a vector, A[i, j], A[i, :] or A[:, j] for a matrix"
         if first.shape == SCALAR:
             hint = "a number has no entries"
-        return _error(scope, f"the indices do not fit {text}, which is in {shape}", first, None, whole, hint)
+        return _error(source, f"the indices do not fit {text}, which is in {shape}", first, None, whole, hint)
     called = step.node.function.text if isinstance(step.node, tree.Call) else step.kind
     second = operands[1] if len(operands) > 1 else None
-    if called in ("det", "tr", "logdet", "inv", "expm", "adj") and second is None:
+    hint = _NEEDS.get(called, "")
+    if called in ("det", "tr", "logdet", "inv", "expm", "adj", "diag") and second is None:
         title = f"{called} needs a square matrix, and {text} is in {shape}"
+        hint = f"a square matrix of it is {first.bracketed}'*{first.bracketed}"
     else:
         listed = " and ".join(shape_text(o.shape) for o in operands[:4])
         title = f"{called} of {listed} does not fit"
-    return _error(scope, title, first, second, whole, "")
+    return _error(source, title, first, second, whole, hint)
 
 
-def _error(scope: Scope, title: str, left: Operand | None, right: Operand | None, place: Operand, hint: str) -> ShapeError:
+_NEEDS = {
+    "inner": "both operands have one shape",
+    "hcat": "blocks side by side have the same number of rows; vcat puts them on top of each other",
+    "vcat": "blocks on top of each other have the same number of columns; hcat puts them side by side",
+    "khatri_rao": "both matrices have the same number of columns",
+    "weighted norm": "the weight of a vector in R^n is a matrix in R^{n x n}",
+}
+
+
+def _error(
+    source: str, title: str, left: Operand | None, right: Operand | None, place: Operand, hint: str
+) -> ShapeError:
     pairs = [o for o in (left, right) if o is not None]
     detail = ", ".join(f"{o.text} in {shape_text(o.shape)}" for o in pairs)
-    error = ShapeError(title, span=Span(scope.source, place.start, max(place.end, place.start + 1)), detail=detail, hint=hint)
+    error = ShapeError(title, span=Span(source, place.start, max(place.end, place.start + 1)), detail=detail, hint=hint)
     error.left = (left.text, shape_text(left.shape)) if left else None
     error.right = (right.text, shape_text(right.shape)) if right else None
     return error
@@ -112,7 +139,7 @@ def _hint_sum(left: Operand, right: Operand) -> str:
         if length is ONE and width is cols and rows is not ONE:
             return f"to add {column.text} to each row write {matrix.text} + ones({rows})*{column.bracketed}"
     if left.shape == (right.shape[1], right.shape[0]):
-        return f"transposed it would fit: {right.bracketed}'"
+        return f"transposed it would fit: {right.transposed}"
     return "the terms of a sum have one shape, or are numbers"
 
 
@@ -121,18 +148,22 @@ def _hint_product(left: Operand, right: Operand) -> str:
     a, b = left.bracketed, right.bracketed
     if n is ONE and q is ONE:
         same = m is p
-        return f"{a}'*{b} is a number, {a}*{b}' a matrix, {a}.*{b} the product entry by entry" if same else f"{a}*{b}' is a matrix"
+        return (
+            f"{a}'*{b} is a number, {a}*{b}' a matrix, {a}.*{b} the product entry by entry"
+            if same
+            else f"{a}*{b}' is a matrix"
+        )
     if m is p:
-        return f"transposed it would fit: {a}'*{b}"
+        return f"transposed it would fit: {left.transposed}*{b}"
     if n is q:
-        return f"transposed it would fit: {a}*{b}'"
+        return f"transposed it would fit: {a}*{right.transposed}"
     return f"the columns of the left factor ({n}) must be the rows of the right one ({p})"
 
 
 def _hint_hadamard(left: Operand, right: Operand) -> str:
     (rows, cols), (length, width) = left.shape, right.shape
     if left.shape == (width, length):
-        return f"transposed it would fit: {right.bracketed}'"
+        return f"transposed it would fit: {right.transposed}"
     if width is ONE and length is rows:
         return f"to scale the rows of {left.text} write diag({right.text})*{left.bracketed}"
     if cols is ONE and length is rows:
@@ -140,19 +171,24 @@ def _hint_hadamard(left: Operand, right: Operand) -> str:
     return "an elementwise product needs two of the same shape"
 
 
-def _power(scope: Scope, operands: list[Operand], whole: Operand) -> ShapeError:
+def _power(source: str, operands: list[Operand], whole: Operand) -> ShapeError:
     base, exponent = operands
     b = base.bracketed
     if exponent.shape != SCALAR:
         title = f"the exponent {exponent.text} is in {shape_text(exponent.shape)}, not a number"
         hint = f"for the exponential write exp({exponent.text})" if base.text == "e" else "entry by entry, write .^"
-        return _error(scope, title, base, exponent, whole, hint)
+        return _error(source, title, base, exponent, whole, hint)
     title = f"{base.text}^{exponent.text} is a power of {shape_text(base.shape)}, which is not square"
     if base.shape[0] is base.shape[1]:
         return _error(
-            scope, f"{base.text}^{exponent.text}: the power of a matrix is a whole number", base, None, whole, f"entry by entry, write {b}.^..."
+            source,
+            f"{base.text}^{exponent.bracketed}: the power of a matrix is a whole number",
+            base,
+            None,
+            whole,
+            f"entry by entry, write {b}.^{exponent.bracketed}",
         )
     hint = f"entry by entry, write {b}.^{exponent.text}"
     if base.shape[1] is ONE and exponent.text == "2":
         hint += f"; the sum of squares is {b}'*{b}"
-    return _error(scope, title, base, None, whole, hint)
+    return _error(source, title, base, None, whole, hint)

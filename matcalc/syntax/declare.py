@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.errors import DeclarationError, Span, UnknownNameError
-from matcalc.facts import ATTRIBUTES, CONSTANT, POSITIVE, SQUARE_ONLY
+from matcalc.facts import ATTRIBUTES, SQUARE_ONLY
 from matcalc.primitives.functions import Unknown
 from matcalc.primitives.leaves import var
 from matcalc.syntax import tree
+from matcalc.syntax.build import build_all
+from matcalc.syntax.complain import misfit
+from matcalc.syntax.kinds import Conflict, solve
+from matcalc.syntax.scope import FUNCTIONS, Scope
 from matcalc.syntax.spelling import GREEK
-from matcalc.syntax.steps import FUNCTIONS, Scope
 
 
 def declare(scope: Scope, part: tree.Declaration | tree.Kind) -> None:
@@ -49,11 +50,15 @@ def check_new(scope: Scope, name: tree.Name) -> None:
     """Refuses a name that is taken."""
     text = name.text
     if text in scope.variables or text in scope.functions or text in scope.definitions:
-        raise DeclarationError(f"`{text}` is declared twice", span=scope.span(name), hint="keep one of the declarations")
+        raise DeclarationError(
+            f"`{text}` is declared twice", span=scope.span(name), hint="keep one of the declarations"
+        )
     stem = text.rstrip("0123456789").partition("_")[0]
     if text in FUNCTIONS and len(stem) > 1 and stem not in GREEK:
         raise DeclarationError(
-            f"`{text}` is a function of the language", span=scope.span(name), hint=f"take another name, for example {text}_1"
+            f"`{text}` is a function of the language",
+            span=scope.span(name),
+            hint=f"take another name, for example {text}_1",
         )
 
 
@@ -61,6 +66,8 @@ def attribute(scope: Scope, word: tree.Name, shape: Shape) -> str:
     """The fact that an attribute states, checked against the shape."""
     text = word.text
     if text not in ATTRIBUTES:
+        from difflib import get_close_matches
+
         near = get_close_matches(text, ATTRIBUTES, 1)
         raise DeclarationError(
             f"`{text}` is not an attribute" + (f"; did you mean `{near[0]}`?" if near else ""),
@@ -72,7 +79,9 @@ def attribute(scope: Scope, word: tree.Name, shape: Shape) -> str:
         raise DeclarationError(
             f"only a square matrix can be {text}, and this one is {rows} x {cols}",
             span=scope.span(word),
-            hint=f"write R^{{{rows} x {rows}}}, or leave `{text}` out" + ("; for a number say positive" if shape == SCALAR else ""),
+            hint="for a number say positive"
+            if shape == SCALAR
+            else f"write R^{{{rows} x {rows}}}, or leave `{text}` out",
         )
     return text
 
@@ -99,14 +108,14 @@ def define_function(scope: Scope, part: tree.Assignment) -> None:
         raise UnknownNameError(
             f"`{name}` is not a known function", span=scope.span(place), hint=f"declare `{name}: elementwise` before it"
         )
-    from matcalc.syntax.build import build_all
-    from matcalc.syntax.kinds import solve
-
-    solution = solve(inner, step, True)
+    try:
+        solution = solve(inner, step, True)
+    except Conflict as conflict:
+        raise misfit(inner, conflict.at, conflict.shapes, conflict.unifier) from None
     body = build_all(inner, solution, {})[step]
     if body.shape != SCALAR:
         raise DeclarationError(f"the formula of {part.name.text} is not a number", span=scope.span(part.expression))
     scope.define_function(part.name.text, parameter, body)
 
 
-__all__ = ["CONSTANT", "POSITIVE", "check_new", "declare", "define_function"]
+__all__ = ["check_new", "declare", "define_function"]

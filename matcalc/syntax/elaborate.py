@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from matcalc.dims import ONE, shape_text
 from matcalc.errors import DeclarationError, LimitError, ParseError, Span
 from matcalc.expr import Expr
-from matcalc.primitives.functions import Function
+from matcalc.primitives.functions import Function, Unknown
 from matcalc.primitives.leaves import number_of
-from matcalc.syntax import tree
+from matcalc.syntax import calls, operators, tree
 from matcalc.syntax.build import build_all
 from matcalc.syntax.complain import misfit
 from matcalc.syntax.declare import check_new, declare, define_function
 from matcalc.syntax.kinds import Conflict, Solution, solve
 from matcalc.syntax.lexer import Names
 from matcalc.syntax.parser import sentences
+from matcalc.syntax.scope import FUNCTIONS, Scope
 from matcalc.syntax.shapes import nice_names, unknowns
 from matcalc.syntax.spelling import canonical
-from matcalc.syntax.steps import FUNCTIONS, Scope
 
 MAX_STEPS = 200_000  # of a program
 
@@ -65,24 +65,24 @@ def parse(
     Raises   ParseError, AmbiguityError, DeclarationError, UnknownNameError, ShapeError, LimitError
     """
     parts: list[tree.Statement] = []
-    unknown_functions = frozenset(functions or ()) - FUNCTIONS
+    outside = frozenset(canonical(name) for name in functions or ()) - FUNCTIONS
     if where and where.strip(" \t\r\n;"):
-        parts = sentences(where, Names(FUNCTIONS, elementwise=unknown_functions), "declarations").parts
+        parts = sentences(where, Names(FUNCTIONS, elementwise=outside), "declarations").parts
     scope = Scope(where or "")
-    for name in unknown_functions:
-        from matcalc.primitives.functions import Unknown
-
+    for name in outside:
         scope.functions[name] = Unknown(name)
     run_parts(scope, parts)
 
     elementwise = frozenset(scope.functions)
     known = {*scope.variables, *scope.sizes, *scope.definitions, *(canonical(name) for name in wrt if name.strip())}
-    scope.source = text
+    scope.read(text)
     program = sentences(text, Names(FUNCTIONS, known - elementwise, elementwise))
     run_parts(scope, program.parts)
     result = run_statements(scope, program.statements)
     if len(scope.steps) > MAX_STEPS:
-        raise LimitError(f"the text has {len(scope.steps)} operations, more than {MAX_STEPS}", hint="split it into parts")
+        raise LimitError(
+            f"the text has {len(scope.steps)} operations, more than {MAX_STEPS}", hint="split it into parts"
+        )
     return finish(scope, text, result, scalar)
 
 
@@ -106,7 +106,9 @@ def assign(scope: Scope, statement: tree.Assignment) -> int | None:
     step = scope.expression(statement.expression)
     if name in scope.undeclared or name in scope.sizes or name in scope.used:
         raise DeclarationError(
-            f"`{name}` is used before it is assigned", span=scope.span(statement.name), hint="assign it first, or rename one of them"
+            f"`{name}` is used before it is assigned",
+            span=scope.span(statement.name),
+            hint="assign it first, or rename one of them",
         )
     scope.definitions[name] = step
     return step
@@ -142,7 +144,11 @@ def finish(scope: Scope, text: str, result: int, scalar: bool) -> Program:
     unifier = solution.unifier
     order = sorted(scope.undeclared, key=lambda name: scope.undeclared[name].node.start)
     shapes = [unifier.shape(solution.shapes[scope.undeclared[name].index]) for name in order]
-    others = [unifier.shape(s) for step, s in zip(scope.steps, solution.shapes, strict=True) if step.kind in ("identity", "ones")]
+    others = [
+        unifier.shape(s)
+        for step, s in zip(scope.steps, solution.shapes, strict=True)
+        if step.kind in ("identity", "ones")
+    ]
     dimensions = {n for expr in scope.variables.values() for d in expr.shape for n in d.names}
     dimensions |= {n for shape in shapes for d in shape for n in d.names}
     scope.guessed_sizes -= dimensions
@@ -155,10 +161,12 @@ def finish(scope: Scope, text: str, result: int, scalar: bool) -> Program:
     program.variables = dict(scope.variables)
     for name in order:
         program.variables[name] = nodes[scope.undeclared[name].index]
-    for step, node in zip(scope.steps, nodes, strict=True):
-        if step.kind == "size" and node.op.is_variable:
-            program.variables[step.node.text] = node  # type: ignore[attr-defined]
-    program.inferred = inferred(scope, [program.variables[name] for name in program.variables if name not in program.declared])
+    for node in nodes:
+        if node.op.is_variable:
+            program.variables[node.op.name] = node  # a whole number by its place, not known as that before
+    program.inferred = inferred(
+        scope, [program.variables[name] for name in program.variables if name not in program.declared]
+    )
     for name, number in scope.definitions.items():
         program.definitions[name] = nodes[number]
         program.names.setdefault(nodes[number], name)
@@ -187,8 +195,8 @@ def warnings(scope: Scope, solution: Solution, nodes: list[Expr]) -> list[str]:
         for a in step.args:
             node = nodes[a]
             if node.is_scalar and not is_plain(node):
-                place = scope.steps[a].node
-                text = " ".join(scope.source[place.start : place.end].split())[:60]
+                place = step.places[step.args.index(a)] if step.places else scope.steps[a].node
+                text = " ".join(scope.source_of(number)[place.start : place.end].split())[:60]
                 out.append(
                     f"{text} is a number and is added to every entry of a matrix in {shape_text(nodes[number].shape)}; "
                     "is a transpose in the wrong place?"
@@ -201,5 +209,7 @@ def is_plain(node: Expr) -> bool:
     args = [a for a in node.args if number_of(a) is None]
     return not node.args or (len(node.args) == 2 and len(args) == 1 and not args[0].args) or (not args)
 
+
+READINGS = (calls, operators)  # imported for what they register
 
 __all__ = ["FUNCTIONS", "MAX_STEPS", "Program", "parse"]

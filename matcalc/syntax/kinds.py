@@ -14,9 +14,9 @@ from typing import NamedTuple
 from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.errors import AmbiguityError, Span
 from matcalc.expr import DimMismatch
+from matcalc.syntax.scope import Scope, Step, Undeclared
 from matcalc.syntax.shapes import Unifier
 from matcalc.syntax.spelling import GREEK
-from matcalc.syntax.steps import Scope, Step, Undeclared
 
 SCALAR_KIND, VECTOR, MATRIX = "number", "vector", "matrix"
 MAX_ATTEMPTS = 300  # corrections that are tried
@@ -120,10 +120,15 @@ def _search(scope: Scope, kinds: dict[str, str], result: int | None, first: Conf
     seen: set[frozenset[tuple[str, str]]] = set()
 
     def extend(changes: dict[str, str], cost: float, conflict: Conflict) -> None:
-        for name in concerned(scope, conflict.at):
+        names = concerned(scope, conflict.at)
+        if scope.steps[conflict.at].kind in ("power", "quotient"):  # s^2: s may be a number, but not w for sigma(X'*w)^2
+            names = [name for name in names if name in _terms(scope, scope.steps[conflict.at].args[0])]
+        for name in names:
             if name in changes or scope.undeclared[name].scalar:
                 continue
             for kind in (SCALAR_KIND, VECTOR, MATRIX):
+                if kinds[name] == MATRIX and kind == SCALAR_KIND and name not in coefficients:
+                    continue
                 price = _COST.get((kinds[name], kind))
                 more = {**changes, name: kind}
                 key = frozenset(more.items())
@@ -160,6 +165,22 @@ def _coefficients(scope: Scope) -> set[str]:
     return found
 
 
+def _terms(scope: Scope, at: int) -> set[str]:
+    """The undeclared names that a step is, or is a sum of."""
+    found = set()
+    waiting = [at]
+    while waiting:
+        step = scope.steps[waiting.pop()]
+        if step.kind == "sum":
+            waiting += step.args
+        elif step.kind == "product":
+            others = [a for a in step.args if scope.steps[a].kind != "number"]
+            waiting += others if len(others) == 1 else []
+        elif step.name in scope.undeclared:
+            found.add(step.name)
+    return found
+
+
 def concerned(scope: Scope, at: int) -> list[str]:
     """The undeclared names under a step, nearest first."""
     names: dict[str, None] = {}
@@ -186,9 +207,9 @@ def _two_readings(scope: Scope, readings: list[dict[str, str]]) -> AmbiguityErro
     node = scope.undeclared[names[0]].node
     return AmbiguityError(
         f"`{names[0]}` can be of several kinds here",
-        span=Span(scope.source, node.start, node.end),
+        span=Span(scope.source_of(scope.undeclared[names[0]].index), node.start, node.end),
         detail="either " + ", or ".join(lines),
-        hint=f"declare {names[0]}, for example where \"{lines[0]}\"",
+        hint=f'declare {names[0]}, for example where "{lines[0]}"',
     )
 
 

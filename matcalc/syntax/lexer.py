@@ -7,41 +7,23 @@ count or not. Every step passes over the text once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
-
-from matcalc.errors import AmbiguityError, LimitError, ParseError, Span, UnknownNameError
+from matcalc.errors import AmbiguityError, LimitError, ParseError
 from matcalc.facts import ATTRIBUTES
-from matcalc.syntax.spelling import ALIASES, CONSTANTS, GREEK, canonical, plain, spells_name, superscript
+from matcalc.syntax.spelling import CONSTANTS, GREEK, UNICODE, canonical, superscript
 from matcalc.syntax.table import table
+from matcalc.syntax.words import MAX_NAME, Names, Token, Words
 
 MAX_LENGTH = 1_000_000  # characters of a text
-MAX_LETTERS = 5  # undeclared one-letter names that a run of letters is split into
-MAX_NAME = 64  # characters of a name
-
-
-class Token(NamedTuple):
-    type: str
-    text: str
-    start: int
-    end: int
 
 
 OPERAND = frozenset(
-    "NUMBER NAME RPAR RSQUARE TRANSPOSE INVERSE_TRANSPOSE NORM_CLOSE ABS_CLOSE RANGLE".split()
+    ["NUMBER", "NAME", "RPAR", "RSQUARE", "TRANSPOSE", "INVERSE_TRANSPOSE", "NORM_CLOSE", "ABS_CLOSE", "RANGLE"]
 )  # after these an operand is complete
-DANGLING = frozenset("TIMES HADAMARD QUOTIENT KRON SLASH PLUS MINUS EQUALS COMMA IN COLON APPLIED".split())
-CONTINUING = frozenset("TIMES HADAMARD QUOTIENT KRON SLASH PLUS EQUALS WHERE IN".split())
+BINARY = frozenset({"TIMES", "HADAMARD", "QUOTIENT", "KRON", "SLASH", "PLUS"})
+DANGLING = BINARY | {"MINUS", "EQUALS", "COMMA", "IN", "COLON", "APPLIED"}  # a line that ends so goes on
+CONTINUING = BINARY | {"EQUALS", "WHERE", "IN"}  # a line that begins so is not a new one
 CLOSER = {"(": ")", "[": "]", "{": "}"}
 FUNCTION_LETTERS = frozenset({"f", "g", "h"})  # single letters that a reader takes for functions
-
-
-class Names(NamedTuple):
-    """What is known of names before the text is read."""
-
-    functions: Collection[str]  # of the language
-    declared: Collection[str] = ()  # variables and dimensions
-    elementwise: Collection[str] = ()  # functions that the user declared or defined
 
 
 def tokenize(source: str, names: Names, declaring: bool = False) -> list[Token]:
@@ -55,20 +37,14 @@ def tokenize(source: str, names: Names, declaring: bool = False) -> list[Token]:
     return lexer.run()
 
 
-class _Lexer:
+class _Lexer(Words):
     def __init__(self, source: str, names: Names, declaring: bool) -> None:
-        self.source = source
+        super().__init__(source, names)
         self.declaring = declaring
-        self.functions = names.functions
-        self.declared = set(names.declared)
-        self.elementwise = set(names.elementwise)
         self.whole: set[int] = set()  # starts of the names that are one name, as they are being defined
         self.sizes: set[int] = set()  # starts of the names in dimensions
         self.heads: set[int] = set()  # starts of the functions being defined
         self.uses: tuple[set[str], set[str]] | None = None
-
-    def span(self, start: int, end: int) -> Span:
-        return Span(self.source, start, end)
 
     def run(self) -> list[Token]:
         lexemes = self.scan()
@@ -101,7 +77,7 @@ class _Lexer:
                 for _ in range(2):
                     while at < end and source[at] == " ":
                         at += 1
-                    if at < end and source[at].isalnum():
+                    if at < end and (source[at] in UNICODE or (source[at].isascii() and source[at].isalnum())):
                         out.append(Token("LPAR", "{", at, at))
                         out.append(Token("NUMBER" if source[at].isdigit() else "NAME", source[at], at, at + 1))
                         out.append(Token("RPAR", "}", at + 1, at + 1))
@@ -184,8 +160,12 @@ class _Lexer:
                 if kind == "SEPARATOR" and parameter:
                     self.declared.discard(parameter)
                     parameter = ""
-                if kind != "SPACE":
+                if kind == "ONES":
+                    out.append(Token("NAME", "1", start, end))
+                elif kind != "SPACE":
                     out.append(token)
+                if kind == "UNKNOWN":
+                    break
             elif start in self.whole:
                 name = canonical(text)
                 if start in self.heads:
@@ -202,137 +182,9 @@ class _Lexer:
             else:
                 opened = i + 1 < len(lexemes) and lexemes[i + 1].type in ("LPAR", "TRANSPOSE")
                 out += self.run_of_letters(token, opened)
-        return out
-
-    def dimensions(self, token: Token) -> list[Token]:
-        """``n x n`` written without spaces: ``nxn``, ``mx3``."""
-        text, out, at = token.text, list[Token](), token.start
-        left, by, right = text.partition("x")
-        if by and all(len(side.rstrip("0123456789")) <= 1 for side in (left, right)):
-            for piece, kind in ((left, "NAME"), (by, "BY"), (right, "NUMBER" if right.isdigit() else "NAME")):
-                if piece:
-                    out.append(Token(kind, piece, at, at + len(piece)))
-                    at += len(piece)
-            return out
-        return [token._replace(text=canonical(text))]
-
-    def is_name(self, name: str) -> bool:
-        return name in self.declared or name in self.elementwise or name in self.functions or name in CONSTANTS
-
-    def run_of_letters(self, token: Token, opened: bool) -> list[Token]:
-        _, text, start, end = token
-        name = canonical(text)
-        if name in ALIASES and name not in self.declared and name not in self.elementwise:
-            name = ALIASES[name]
-        if self.is_name(name):
-            return [Token("NAME", name, start, end)]
-        if name == "1":
-            return [Token("NAME", name, start, end)]
-        if text[0] == "\\":
-            if not spells_name(text):
-                return [Token("UNKNOWN", text, start, end)]
-            if text.startswith("\\operatorname") or len(plain(text)[0]) == 1 or plain(text)[0] in GREEK:
-                return [Token("NAME", name, start, end)]
-        word, subscript = plain(text)
-        stem = word.rstrip("0123456789")
-        if len(stem) == 1 or stem in GREEK:
-            if len(subscript) > 1 and subscript.isalpha() and "{" not in text and "_" in text and "\\" not in text:
-                first, rest = canonical(f"{word}_{subscript[0]}"), subscript[1:]
-                raise AmbiguityError(
-                    f"`{text}` has two readings",
-                    span=self.span(start, end),
-                    detail=f"one name: {word}_{{{subscript}}}; a product: {first}*{rest}",
-                    hint=f"declare {name}, or write {word}_{{{subscript}}} or {first}*{rest}",
-                )
-            return [Token("NAME", name, start, end)]
-        return self.pieces(token, word, subscript, opened)
-
-    def pieces(self, token: Token, word: str, subscript: str, opened: bool) -> list[Token]:
-        """A run of letters as names side by side: the longest that are known, else single letters."""
-        inside = token.text.find(word)
-        offset, end = token.start + max(inside, 0), token.end
-        out: list[Token] = []
-        unknown = ""  # the letters since the last known name
-        i, length = 0, len(word)
-        while i < length:
-            found = ""
-            for j in range(min(length, i + MAX_NAME), i, -1):
-                part = word[i:j]
-                whole = canonical(f"{part}_{subscript}") if subscript and j == length else part
-                if (
-                    whole in self.declared
-                    or whole in self.elementwise
-                    or (j == length and opened and whole in self.functions)
-                    or (not part.isascii() and len(part) == 1)
-                ):
-                    found = part
+                if out[-1].type == "UNKNOWN":
                     break
-            if found:
-                self.check_letters(token, unknown, unknown == word)
-                unknown = ""
-                j = i + len(found)
-            else:
-                j = i + 1
-                while j < length and word[j].isdigit():
-                    j += 1
-                found = word[i:j]
-                unknown += found
-                if len(unknown) > 4 * MAX_NAME:
-                    break
-            last = j == length
-            name = canonical(f"{found}_{subscript}" if subscript and last else found)
-            out.append(Token("NAME", name, offset + i, end if last else offset + j))
-            i = j
-        self.check_letters(token, unknown, unknown == word)
-        if opened and len(out) > 1 and unknown:
-            follows = self.source[end : end + 1]
-            if follows == "(":
-                raise self.unknown_function(token, word)
         return out
-
-    def check_letters(self, token: Token, letters: str, everything: bool) -> None:
-        """Refuses a product of single letters that rather looks like a word."""
-        if len(letters) < 3:
-            return
-        for i in range(len(letters)):
-            for j in range(min(len(letters), i + 12), i + 2, -1):
-                part = letters[i:j]
-                if part in self.functions or part in GREEK:
-                    apart = " ".join(p for p in (letters[:i], part, letters[j:]) if p)
-                    raise AmbiguityError(
-                        f"`{letters}` has two readings",
-                        span=self.span(token.start, token.end),
-                        detail=f"{apart}, or {'*'.join(letters)}",
-                        hint=f"put spaces or * between names: {apart}",
-                    )
-        known = self.close_to(letters) if everything and len(letters) > 3 else ""
-        if known:
-            raise UnknownNameError(
-                f"`{letters}` is not known; did you mean `{known}`?",
-                span=self.span(token.start, token.end),
-                hint=f"for a product write {'*'.join(letters)}",
-            )
-        if len(letters) > MAX_LETTERS:
-            shown = letters if len(letters) < 24 else letters[:20] + "..."
-            raise UnknownNameError(
-                f"`{shown}` is not known",
-                span=self.span(token.start, token.end),
-                hint=f"declare it (for example `{shown} in R`), or write a product with * between the letters",
-            )
-
-    def close_to(self, word: str) -> str:
-        from difflib import get_close_matches
-
-        candidates: Iterable[str] = [n for n in (*self.functions, *self.declared, *self.elementwise) if len(n) > 2]
-        return "` or `".join(get_close_matches(word, list(candidates), 2, 0.75))
-
-    def unknown_function(self, token: Token, word: str) -> UnknownNameError:
-        known = self.close_to(word) if len(word) > 2 else ""
-        return UnknownNameError(
-            f"`{word}` is not a known function" + (f"; did you mean `{known}`?" if known else ""),
-            span=self.span(token.start, token.end),
-            hint=f"declare it, `{word}: elementwise`, or write the product with *: {'*'.join(word[:8])}*(...)",
-        )
 
     # -- 4. decisions by what stands before and after
 
@@ -364,17 +216,11 @@ class _Lexer:
                 if any(closer == "⟩" for closer, _ in openers):
                     self.close(openers, "⟩", token)
                 out.append(token)
-            elif kind == "NORM_OPEN" or kind == "ABS_OPEN":
-                text = token.text
-                fits = bool(openers) and openers[-1][0] == kind
-                closing = "r" in text or (fits and before in OPERAND and not text.startswith(("\\left", "\\lv", "\\lV")))
-                if "ig" in text or "right" in text or "\\rv" in text.lower():
-                    closing = fits and before in OPERAND
-                if closing and not fits:
-                    self.close(openers, kind, token)
-                if closing:
+            elif kind in ("NORM_OPEN", "ABS_OPEN"):  # a bar closes where an operand is complete, unless it says left
+                opening = token.text.startswith(("\\left", "\\lv", "\\lV"))
+                if openers and openers[-1][0] == kind and before in OPERAND and not opening:
                     openers.pop()
-                    out.append(token._replace(type=kind[:-4] + "CLOSE"))
+                    out.append(token._replace(type=kind.replace("OPEN", "CLOSE")))
                 else:
                     openers.append((kind, token))
                     out.append(token)
@@ -391,7 +237,7 @@ class _Lexer:
             else:
                 out.append(token)
             before = out[-1].type if out else ""
-        if openers:
+        if openers and out[-1].type != "UNKNOWN":
             token = openers[-1][1]
             raise ParseError(
                 f"`{token.text}` is never closed",
@@ -529,4 +375,4 @@ def _closing(closer: str) -> str:
     return {"NORM_OPEN": "‖", "ABS_OPEN": "|", "⟩": ">"}.get(closer, closer)
 
 
-__all__ = ["MAX_LENGTH", "MAX_LETTERS", "Names", "Token", "tokenize"]
+__all__ = ["MAX_LENGTH", "Names", "Token", "tokenize"]

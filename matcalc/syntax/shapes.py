@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from matcalc.dims import ONE, Dim, Shape, dim
 from matcalc.expr import DimMismatch
 
-PREFERRED = "m n p q k r s t u v".split()  # names for dimensions that are inferred; one alone is n
+PREFERRED = ["m", "n", "p", "q", "k", "r", "s", "t", "u", "v"]  # names for dimensions that are inferred; one alone is n
 
 
 class Unifier:

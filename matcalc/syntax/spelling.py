@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-_LOWER = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho varsigma sigma tau upsilon phi chi psi omega"
-_UPPER = "Alpha Beta Gamma Delta Epsilon Zeta Eta Theta Iota Kappa Lambda Mu Nu Xi Omicron Pi Rho  Sigma Tau Upsilon Phi Chi Psi Omega"
-UNICODE = {chr(0x3B1 + i): name for i, name in enumerate(_LOWER.split(" "))}
-UNICODE |= {chr(0x391 + i): name for i, name in enumerate(_UPPER.split(" ")) if name}
-UNICODE |= {"ς": "sigma", "ϑ": "theta", "ϕ": "phi", "ϖ": "pi", "ϱ": "rho", "ϵ": "epsilon", "µ": "mu", "ℓ": "l"}
-GREEK = frozenset(UNICODE.values()) - {"l", "varsigma"}
+_GREEK = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "omicron",
+    "pi",
+    "rho",
+    "sigma",
+    "sigma",
+    "tau",
+    "upsilon",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+]
+UNICODE = {chr(0x3B1 + i): name for i, name in enumerate(_GREEK)}  # ς and σ are both sigma
+UNICODE |= {chr(0x391 + i): name.capitalize() for i, name in enumerate(_GREEK)}
+UNICODE |= {"ϑ": "theta", "ϕ": "phi", "ϖ": "pi", "ϱ": "rho", "ϵ": "epsilon", "µ": "mu", "ℓ": "l"}
+GREEK = frozenset(UNICODE.values()) - {"l"}
 CONSTANTS = frozenset({"I", "pi"})  # names that stand for a value
 
 _VARIANTS = {f"var{name}": name for name in ("epsilon", "theta", "pi", "rho", "sigma", "phi", "kappa")} | {"ell": "l"}
-_STYLES = frozenset(
-    "mathbf boldsymbol bm mathrm mathit mathsf mathcal mathtt mathbb operatorname operatorname* text textbf textrm textit".split()
-)
-_ACCENTS = {"vec": "", "hat": "hat", "widehat": "hat", "bar": "bar", "overline": "bar", "tilde": "tilde", "widetilde": "tilde"}
+_STYLES = {"mathbf", "boldsymbol", "bm", "mathrm", "mathit", "mathsf", "mathcal", "mathtt", "mathbb"}
+_STYLES |= {"operatorname", "operatorname*", "text", "textbf", "textrm", "textit"}
+_ACCENTS = {"vec": "", "hat": "hat", "widehat": "hat", "bar": "bar", "overline": "bar"}
+_ACCENTS |= {"tilde": "tilde", "widetilde": "tilde"}
 ALIASES = {"Tr": "tr", "trace": "tr", "sgn": "sign", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log"}
+_BRACES = {ord(c): None for c in "{} "}
 _SCRIPTS = str.maketrans(
     "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵃᵇᶜᵈᵏˡᵐⁿᵒᵖʳˢᵗˣⁱʲ₀₁₂₃₄₅₆₇₈₉₌ᵢⱼₖₗₘₙₚₛₜ",
     "0123456789+-()abcdklmnoprstxij0123456789=ijklmnpst",
@@ -42,7 +68,7 @@ def plain(text: str) -> tuple[str, str]:
     """The word and the subscript of a name, without commands and braces; each Greek letter alone is its name."""
     if text.isascii() and text.isalnum():
         return text, ""
-    accent = ""
+    accent, is_command = "", False
     if text[0] == "\\":
         end = 1
         while end < len(text) and text[end].isalpha():
@@ -50,10 +76,8 @@ def plain(text: str) -> tuple[str, str]:
         command = text[1:end]
         if command in _STYLES or command in _ACCENTS:
             accent = _ACCENTS.get(command, "")
-            text = text[end:].lstrip("*").translate({ord("{"): None, ord("}"): None, ord(" "): None})
-            text = text.removeprefix("\\")
-        else:
-            text = text[1:]
+            text = text[end:].lstrip("*").replace("\\_", "_").replace("\\,", "_").translate(_BRACES)
+        text, is_command = text.removeprefix("\\"), text.startswith("\\")
     word, _, subscript = text.partition("_")
     bare = word.rstrip("₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙₚₛₜ")
     if bare != word:
@@ -64,7 +88,7 @@ def plain(text: str) -> tuple[str, str]:
         subscript = subscript.translate({ord(c): None for c in "{}\\ ,_"})
     subscript = "".join([UNICODE.get(c, c) for c in subscript])
     word = _letters(word)
-    return _VARIANTS.get(word, word), accent + subscript
+    return _VARIANTS.get(word, word) if is_command else word, accent + subscript
 
 
 def canonical(text: str) -> str:
@@ -72,7 +96,7 @@ def canonical(text: str) -> str:
     word, subscript = plain(text)
     if not subscript:
         return word
-    return word + subscript if subscript.isdigit() and not word[-1].isdigit() else f"{word}_{subscript}"
+    return word + subscript if subscript.isdigit() and not word[-1:].isdigit() else f"{word}_{subscript}"
 
 
 def spells_name(command: str) -> bool:

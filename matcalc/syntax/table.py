@@ -80,12 +80,12 @@ def build(source: str) -> str:
     class Kept:
         """Terminals that no rule mentions, as the lexer turns them into others."""
 
-        always_accept = ("SPACE", "SUPERSCRIPT")
+        always_accept = ("SPACE", "SUPERSCRIPT", "ONES")
 
         def process(self, stream: object) -> object:
             return stream
 
-    lark = Lark(source, parser="lalr", strict=True, start=list(STARTS), lexer=Lexing, postlex=Kept())  # type: ignore[arg-type]
+    lark = Lark(source, parser="lalr", strict=True, start=list(STARTS), lexer=Lexing, postlex=Kept())
     automaton = lark.parser.parser._parse_table
     rules = {rule: number for number, rule in enumerate(lark.rules)}
     states = sorted(automaton.states)
@@ -99,11 +99,13 @@ def build(source: str) -> str:
             lines.append(f"terminal {terminal.name} {pattern}")
     for rule in lark.rules:
         passed = rule.alias is None and rule.options.expand1 and len(rule.expansion) == 1
-        lines.append(f"rule {rule.origin.name} {len(rule.expansion)} {'' if passed else rule.alias or rule.origin.name}")
-    for start in STARTS:
-        lines.append(f"start {start} {number[automaton.start_states[start]]} {number[automaton.end_states[start]]}")
+        lines.append(
+            f"rule {rule.origin.name} {len(rule.expansion)} {'' if passed else rule.alias or rule.origin.name}"
+        )
+    first, last = automaton.start_states, automaton.end_states
+    lines += [f"start {start} {number[first[start]]} {number[last[start]]}" for start in STARTS]
     for state in states:
-        actions, gotos = [], []
+        actions, gotos = list[str](), list[str]()
         for name, (action, to) in sorted(automaton.states[state].items()):
             if action is Shift:
                 (actions if name.isupper() else gotos).append(f"{name}:{number[to]}")

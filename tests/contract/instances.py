@@ -33,17 +33,43 @@ BY_HAND: dict[type[Primitive], list[Expr]] = {
     leaves.Commutation: [make(leaves.Commutation(m, n)), make(leaves.Commutation(n, n))],
     algebra.Add: [A + B, A + B + A * B, s + t, A + s, s + x + t],
     algebra.Product: [
-        A @ C, A @ C @ C.T, s * A, algebra.product(A, s, C), s * t, x.T @ y, z @ x.T, row @ x, x @ row, -A,
-        algebra.product(s, x.T, y, t), make(algebra.PRODUCT, (s, A, t, C)),
+        A @ C,
+        A @ C @ C.T,
+        s * A,
+        algebra.product(A, s, C),
+        s * t,
+        x.T @ y,
+        z @ x.T,
+        row @ x,
+        x @ row,
+        -A,
+        algebra.product(s, x.T, y, t),
+        make(algebra.PRODUCT, (s, A, t, C)),
     ],
     algebra.Hadamard: [A * B, A * B * P, x * y, row * row],
     algebra.Power: [
-        A**2, A**3, P**-1, P ** Fraction(1, 2), P ** s, P**P, u**t, u**x, s**3, P ** (-t), const(2) ** s, const(2) ** A,
+        A**2,
+        A**3,
+        P**-1,
+        P ** Fraction(1, 2),
+        P**s,
+        P**P,
+        u**t,
+        u**x,
+        s**3,
+        P ** (-t),
+        const(2) ** s,
+        const(2) ** A,
     ],
     algebra.Transpose: [A.T, x.T, row.T, M.T],
     products.Kron: [products.kron(A, C), products.kron(x, row), products.kron(x, z)],
     products.KhatriRao: [products.khatri_rao(A, var("D", (p, n))), products.khatri_rao(row, row)],
-    products.Inner: [make(products.INNER, (A, B)), make(products.INNER, (x, y)), make(products.INNER, (A, A)), make(products.INNER, (row, row))],
+    products.Inner: [
+        make(products.INNER, (A, B)),
+        make(products.INNER, (x, y)),
+        make(products.INNER, (A, A)),
+        make(products.INNER, (row, row)),
+    ],
     Elementwise: [*(f(A) for f in FUNCTIONS.values()), FUNCTIONS["tanh"](x), FUNCTIONS["tanh"](s)]
     + [Elementwise(Unknown("phi"), order)(A) for order in (0, 1, 2)],
     reductions.Sum: [reductions.Sum(axis)(a) for axis in (None, 0, 1) for a in (A, x, row)],
@@ -56,11 +82,22 @@ BY_HAND: dict[type[Primitive], list[Expr]] = {
     reductions.LogSumExp: [reductions.LogSumExp(axis)(a) for axis in (0, 1) for a in (A, x, row)],
     reductions.LogSoftmax: [reductions.LogSoftmax(axis)(a) for axis in (0, 1) for a in (A, x, row)],
     structure.Reshape: [
-        make(structure.Reshape((n, m)), (A,)), make(structure.Reshape((m * n, ONE)), (A,)),
+        make(structure.Reshape((n, m)), (A,)),
+        make(structure.Reshape((m * n, ONE)), (A,)),
         make(structure.Reshape((m, n)), (var("v", (m * n, ONE)),)),
     ],
-    structure.HCat: [structure.HCat()(A, B), structure.HCat()(A, z, A), structure.HCat()(row, row), structure.HCat()(s, row)],
-    structure.VCat: [structure.VCat()(A, B), structure.VCat()(A, row, A), structure.VCat()(x, y), structure.VCat()(s, x)],
+    structure.HCat: [
+        structure.HCat()(A, B),
+        structure.HCat()(A, z, A),
+        structure.HCat()(row, row),
+        structure.HCat()(s, row),
+    ],
+    structure.VCat: [
+        structure.VCat()(A, B),
+        structure.VCat()(A, row, A),
+        structure.VCat()(x, y),
+        structure.VCat()(s, x),
+    ],
     structure.Slice: [
         structure.sliced(A, structure.AT, structure.AT, const(1), const(2)),
         structure.sliced(A, structure.AT, structure.AT, k, const(1)),
@@ -74,12 +111,23 @@ BY_HAND: dict[type[Primitive], list[Expr]] = {
     structure.Unit: [structure.unit(const(2), n), structure.unit(k, n)],
     matrix.Inv: [matrix.inv(G), make(matrix.INV, (M,))],
     matrix.MatrixPower: [
-        *(matrix.matrix_power(M, const(e)) for e in (2, 3, 6)), *(matrix.matrix_power(G, const(e)) for e in (-2, -3)),
-        matrix.matrix_power(M, k), matrix.matrix_power(M, k + 1),
+        *(matrix.matrix_power(M, const(e)) for e in (2, 3, 6)),
+        *(matrix.matrix_power(G, const(e)) for e in (-2, -3)),
+        matrix.matrix_power(M, k),
+        matrix.matrix_power(M, k + 1),
+        matrix.matrix_power(G, -k),
+        matrix.matrix_power(G, k - 3),
     ],
-    convolution.Conv: [convolution.Conv(mode)(K, X) for mode in ("full", "same", "valid") for K, X in [(var("K", (p, q)), A), (x, z)]],
-    convolution.Corr: [convolution.Corr(mode)(K, X) for mode in ("full", "same", "valid") for K, X in [(var("K", (p, q)), A), (x, z)]],
-    convolution.Crop: [convolution.Crop((m, n))(var("D", (m + p - 1, n + q - 1))), convolution.Crop((m, n))(var("D", (m + 2, n + 1)))],
+    convolution.Conv: [
+        convolution.Conv(mode)(K, X) for mode in ("full", "same", "valid") for K, X in [(var("K", (p, q)), A), (x, z)]
+    ],
+    convolution.Corr: [
+        convolution.Corr(mode)(K, X) for mode in ("full", "same", "valid") for K, X in [(var("K", (p, q)), A), (x, z)]
+    ],
+    convolution.Crop: [
+        convolution.Crop((m, n))(var("D", (m + p - 1, n + q - 1))),
+        convolution.Crop((m, n))(var("D", (m + 2, n + 1))),
+    ],
     convolution.Pad: [convolution.Pad((m + p - 1, n + q - 1))(A), convolution.Pad((m + 2, n + 1))(A)],
     loops.IndexedSum: [
         loops.indexed_sum(structure.sliced(x, structure.AT, structure.ALL, i) ** 2, i, const(1), size(n)),
@@ -87,11 +135,14 @@ BY_HAND: dict[type[Primitive], list[Expr]] = {
         loops.indexed_sum(matrix.matrix_power(M, i), i, const(0), const(3)),
         loops.indexed_sum(A * s, i, const(1), size(p)),
         loops.indexed_sum(
-            loops.indexed_sum(structure.sliced(A, structure.AT, structure.AT, i, j) * i, j, const(1), size(n)), i, const(1), size(m)
+            loops.indexed_sum(structure.sliced(A, structure.AT, structure.AT, i, j) * i, j, const(1), size(n)),
+            i,
+            const(1),
+            size(m),
         ),
         loops.indexed_sum(s + i, i, const(3), const(2)),
     ],
-}  # fmt: skip
+}
 
 
 def _declared(kind: type[Primitive]) -> list[Expr]:

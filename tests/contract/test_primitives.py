@@ -5,15 +5,13 @@ from __future__ import annotations
 from random import Random
 
 import mpmath
-import numpy
 import pytest
-from tests.contract.instances import ALL, INSTANCES, name
 
 from matcalc.calculus.differential import differential
 from matcalc.calculus.gradient import gradient
 from matcalc.checks.domain import Undefined, Watch
 from matcalc.checks.evaluate import evaluate
-from matcalc.checks.sampling import draw_direction, draw_point, draw_value
+from matcalc.checks.sampling import draw_direction, draw_point
 from matcalc.checks.taylor import UNSOUND, Path, check_gradient, taylor
 from matcalc.expr import Expr, postorder, variables
 from matcalc.facts import INTEGER, has
@@ -24,6 +22,7 @@ from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import differential_of, var
 from matcalc.primitives.loops import IndexedSum
 from matcalc.primitives.products import inner
+from tests.contract.instances import ALL, INSTANCES, name
 
 NEAR = mpmath.mpf(10) ** -25  # relative error; differences in 50 digits are good to about 1e-30
 every = pytest.mark.parametrize("e", ALL, ids=name)
@@ -53,8 +52,7 @@ def slope_along(e: Expr, v: Expr, point, direction):
 
 
 def assert_near(found, truth, scale=1):
-    size = max([abs(t) for t in truth.ravel()] + [abs(scale) * NEAR, NEAR])
-    assert abs(found - truth).max() <= NEAR * size * 10
+    assert abs(found - truth).max() <= NEAR * max(1, abs(scale), abs(truth).max())
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +63,9 @@ def fifty_digits():
 
 def concrete(kind: type[Primitive]) -> set[type[Primitive]]:
     below = {c for child in kind.__subclasses__() for c in concrete(child)}
-    return below if kind.__abstractmethods__ or kind.__name__.startswith("_") or kind.__subclasses__() else {kind, *below}
+    return (
+        below if kind.__abstractmethods__ or kind.__name__.startswith("_") or kind.__subclasses__() else {kind, *below}
+    )
 
 
 def test_every_primitive_is_registered():
@@ -120,7 +120,9 @@ def test_differential_agrees_with_central_differences(e):
         point = sound_point([e], rng)
         direction = draw_direction(v, point.sizes, rng)
         path = Path(e, v, point, {})
-        assert_near(slope_along(e, v, point, direction), (path.at(step * direction) - path.at(-step * direction)) / (2 * step))
+        assert_near(
+            slope_along(e, v, point, direction), (path.at(step * direction) - path.at(-step * direction)) / (2 * step)
+        )
 
 
 @every
@@ -183,9 +185,3 @@ def test_instances_use_no_other_primitive_than_registered_ones():
     symbols = (leaves.Var, leaves.Const, leaves.Size, leaves.Index)
     used = {type(node.op) for node in postorder(ALL)}
     assert used - set(symbols) <= set(registry.PRIMITIVES)
-
-
-def test_a_value_does_not_depend_on_float_precision():
-    point = draw_point([ALL[5]], Random(1))
-    assert all(isinstance(value, numpy.ndarray) for value in evaluate(ALL[5:6], point.env, point.sizes))
-    assert draw_value(var("a", ALL[5].shape), point.sizes, Random(1)).shape == evaluate(ALL[5:6], point.env, point.sizes)[0].shape

@@ -1,0 +1,247 @@
+"""How NumPy spells each operation of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, TypeAlias
+
+from matcalc.expr import Number
+from matcalc.lowering.code import ATOM, LARGEST_EXACT, POWER, SUM, TERM, UNARY, Code, fill, number_code
+from matcalc.lowering.plan import Value
+from matcalc.lowering.templates import slots_numbered, with_axis
+from matcalc.primitives import matrix, products, reductions, structure
+from matcalc.primitives.elementwise import FUNCTIONS
+
+if TYPE_CHECKING:
+    from matcalc.lowering.numpy_source import Writer
+
+Spelling: TypeAlias = Callable[["Writer", Value, Sequence[Code]], Code]
+SPELLINGS: dict[str, Spelling] = {}
+
+
+def known_function(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    if v.op == "sqrt" and v.weak:
+        return Code(f"{args[0].at(ATOM)}**0.5", POWER)
+    code = fill(FUNCTIONS[v.op].code, {"x": args[0]})
+    return Code(f"float({code.text})", ATOM) if v.weak else code
+
+
+def _spelling(*ops: str) -> Callable[[Spelling], Spelling]:
+    def add(spelling: Spelling) -> Spelling:
+        for op in ops:
+            SPELLINGS[op] = spelling
+        return spelling
+
+    return add
+
+
+def _templates(table: Mapping[str, str]) -> None:
+    for op, template in table.items():
+        SPELLINGS[op] = lambda w, v, args, t=template: fill(t, {str(i): c for i, c in enumerate(args)})  # type: ignore[misc]
+
+
+_templates({
+    "T": "{0}.T",
+    "dot": "{0}.dot({1})",
+    "inner": slots_numbered(products.Inner),
+    "solve": "{xp}.linalg.solve({0}, {1})",
+    "inv": slots_numbered(matrix.Inv),
+    "det": slots_numbered(matrix.Det),
+    "kron": slots_numbered(products.Kron),
+    "diagonal": slots_numbered(structure.DiagonalPart),
+    "trace": slots_numbered(reductions.Trace),
+    "swap": "{0}.swapaxes(0, 1)",
+    "add_diagonal": "{rt}.add_diagonal({0}, {1})",
+    "whole": "{rt}.whole({0})",
+    "cosigmoid": "{rt}.sigmoid(-{0})",
+})  # fmt: skip
+
+
+@_spelling("const")
+def _const(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return number_code(v.attrs[0])
+
+
+@_spelling("pi")
+def _pi(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code("np.pi", ATOM)
+
+
+@_spelling("size")
+def _size(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return w.size(v.attrs[0])
+
+
+@_spelling("call")
+def _call(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    code = fill(v.attrs[0], {str(i): c for i, c in enumerate(args)})
+    return Code(f"float({code.text})", ATOM) if v.weak and "{xp}" in v.attrs[0] else code
+
+
+@_spelling("unknown")
+def _unknown(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code(f"{w.function_name(*v.attrs)}({args[0].text})", ATOM)
+
+
+@_spelling("add")
+def _add(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    text = ""
+    for negative, a in zip(v.attrs[0], args, strict=True):
+        if not text:
+            text = f"-{a.at(UNARY)}" if negative else a.text
+        elif negative:
+            text += f" - {a.at(TERM)}"
+        elif a.text.startswith("-"):
+            text += f" - {a.text[1:]}" if a.level > SUM else f" + ({a.text})"
+        else:
+            text += f" + {a.at(SUM)}"
+    return Code(text, SUM)
+
+
+@_spelling("mul")
+def _mul(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    coefficient, count = v.attrs
+    above, below = list(args[:count]), list(args[count:])
+    sign = ""
+    if coefficient < 0:
+        sign, coefficient = "-", -coefficient
+    if coefficient != 1 or not above:
+        under = _divisor(coefficient)
+        if under and (not above or under & (under - 1)):  # x/3, but 0.5*x, which is as exact and faster
+            below.insert(0, number_code(under))
+        else:
+            above.insert(0, number_code(coefficient))
+        above = above or [number_code(1)]
+    text = sign + above[0].at(UNARY if sign else TERM)
+    for a in above[1:]:
+        text += f" * {a.at(UNARY)}"
+    if len(below) == 1:
+        text += f" / {below[0].at(UNARY)}"
+    elif below:
+        text += f" / ({' * '.join(b.at(UNARY) for b in below)})"
+    return Code(text, TERM if len(above) + len(below) > 1 else UNARY if sign else above[0].level)
+
+
+def _divisor(coefficient: Number) -> int:
+    """q, where the coefficient is 1/q and q a float is exactly."""
+    if isinstance(coefficient, Fraction) and coefficient.numerator == 1 and coefficient.denominator <= LARGEST_EXACT:
+        return coefficient.denominator
+    return 0
+
+
+@_spelling("pow")
+def _pow(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code(f"{args[0].at(ATOM)}**{args[1].at(UNARY)}", POWER)
+
+
+@_spelling("outer")
+def _outer(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code(f"{args[0].at(ATOM)}[:, None] * {args[1].at(UNARY)}", TERM)
+
+
+@_spelling("newaxis")
+def _newaxis(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code(f"{args[0].at(ATOM)}[{'None, :' if v.attrs[0] == 0 else ':, None'}]", ATOM)
+
+
+@_spelling("sum")
+def _sum(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return fill(with_axis(reductions.Sum, v.attrs[0]), {"0": args[0]})
+
+
+@_spelling("norm")
+def _norm(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    (x,) = args
+    if v.args[0].rank == 1 and x.text.isidentifier():
+        return Code(f"np.sqrt({x.text}.dot({x.text}))", ATOM)
+    return fill(slots_numbered(reductions.Norm2), {"0": x})
+
+
+@_spelling("logdet")
+def _logdet(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    if v.attrs and v.attrs[0]:  # positive definite
+        return Code(f"2 * np.log(np.linalg.cholesky({args[0].text}).diagonal()).sum()", TERM)
+    return fill(slots_numbered(matrix.LogDet), {"0": args[0]})
+
+
+@_spelling("full")
+def _full(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    w.needs_dtype = True
+    entry = v.args[0]
+    number = entry.attrs[0] if entry.op == "const" else None
+    if number in (0, 1):
+        return Code(f"np.{'ones' if number else 'zeros'}({w.shape(v.shape)}, dtype)", ATOM)
+    return Code(f"np.full({w.shape(v.shape)}, {args[0].text}, dtype)", ATOM)
+
+
+@_spelling("diag", "dense", "spread")
+def _structured(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    (x,), (entries,) = args, v.args
+    if v.op == "dense" and entries.op == "diag":
+        return x
+    if v.op == "diag":
+        if entries.shape:
+            return Code(f"np.diag({x.text})", ATOM)
+        w.needs_dtype = True
+        eye = f"np.eye({w.size(v.shape[0]).text}, dtype=dtype)"
+        return Code(eye, ATOM) if x.text == "1" else Code(f"{x.at(UNARY)} * {eye}", TERM)
+    if v.op == "spread" and v.attrs[0] == 1:
+        return Code(f"np.broadcast_to({x.at(ATOM)}[:, None], {w.shape(v.shape)})", ATOM)
+    return Code(f"np.broadcast_to({x.text}, {w.shape(v.shape)})", ATOM)
+
+
+@_spelling("reshape")
+def _reshape(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    if len(v.shape) == 1:
+        return Code(f"{args[0].at(ATOM)}.ravel()", ATOM)
+    if not v.shape:
+        return Code(f"{args[0].at(ATOM)}.ravel()[0]", ATOM)
+    return Code(f"{args[0].at(ATOM)}.reshape{w.shape(v.shape)}", ATOM)
+
+
+@_spelling("concat")
+def _concat(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    axis = f", {v.attrs[0]}" if v.attrs[0] else ""
+    return Code(f"np.concatenate(({', '.join(a.text for a in args)}){axis})", ATOM)
+
+
+@_spelling("flip")
+def _flip(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code(f"{args[0].at(ATOM)}[{', '.join(['::-1'] * v.rank)}]", ATOM)
+
+
+@_spelling("commutation")
+def _commutation(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    w.needs_dtype = True
+    m, n = (w.size(d).text for d in v.attrs)
+    return Code(f"rt.commutation({m}, {n}, dtype)", ATOM)
+
+
+@_spelling("unit")
+def _unit(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    w.needs_dtype = True
+    return Code(f"rt.unit({args[0].text}, {args[1].text}, dtype)", ATOM)
+
+
+@_spelling("position")
+def _position(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    index, size = v.args
+    if w.inside(index, size):
+        return Code(f"{args[0].at(SUM)} - 1", SUM)
+    return Code(f"rt.position({args[0].text}, {args[1].text})", ATOM)
+
+
+@_spelling("block")
+def _block(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    operand, *rest = args
+    places = []
+    for where in v.attrs:
+        if where == "range":
+            lower, upper = rest.pop(0).text, rest.pop(0).text
+            places.append(f"{'' if lower == '0' else lower}:{upper}")
+        else:
+            places.append(":" if where == "all" else rest.pop(0).text)
+    while len(places) > 1 and places[-1] == ":":
+        places.pop()
+    return Code(f"{operand.at(ATOM)}[{', '.join(places)}]", ATOM)

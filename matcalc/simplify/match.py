@@ -1,0 +1,319 @@
+"""Rules as data: patterns in the language, matched against simplified expressions.
+
+The left side is a node of the graph. Where it is a sum or an elementwise product it is found among the terms or
+factors of a longer one, where it is a product among the scalars and as a run of neighbouring factors. A variable of a
+rule stands for any expression of its kind that has the declared facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple, Union
+
+from matcalc.dims import ONE, Dim
+from matcalc.expr import Expr, Number, make, postorder, substitute, variables
+from matcalc.facts import facts
+from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
+from matcalc.primitives.base import Primitive
+from matcalc.primitives.functions import Elementwise
+from matcalc.primitives.leaves import Const, Var, const, ones, size, var
+from matcalc.simplify import heads, powers, products, sums
+from matcalc.simplify.cost import look
+from matcalc.simplify.rules import SECTIONS, Row
+from matcalc.simplify.terms import Term, assemble, exact, term
+
+Binding = dict[Union[Expr, str], Union[Expr, Dim]]  # variables of the rule, and its dimensions by name
+
+
+class Rule(NamedTuple):
+    """A row with both sides as expressions; the left one is in its simplified form."""
+
+    row: Row
+    left: Expr
+    right: Expr
+
+
+def kind(e: Expr) -> str:
+    """The name under which rules are filed: of the function or primitive, seen through powers, transposes and numbers."""
+    op = e.op
+    while op is POWER or op is TRANSPOSE or (op is PRODUCT and len(e.args) == 2 and isinstance(e.args[0].op, Const)):
+        e = e.args[-1] if op is PRODUCT else e.args[0]
+        op = e.op
+    return op.function.name if type(op) is Elementwise else type(op).__name__
+
+
+_MOST_RULES = 8  # at one node
+_parsed: dict[tuple[str, str], list[Rule]] = {}
+_reading: list[Row] = []  # rows being read: their patterns are found without rules
+
+
+def rules(head: str, part: str) -> list[Rule]:
+    """The rules for nodes of one kind that have an argument of another, parsed when they are first asked for."""
+    found = _parsed.get((head, part))
+    if found is None:
+        found = [rule for row in SECTIONS.get((head, part), ()) for rule in read(row)]
+        _parsed[head, part] = found
+    return found
+
+
+def read(row: Row) -> list[Rule]:
+    """The rule of a row; one about entries holds for matrices and for numbers, and is two."""
+    from matcalc.syntax import parse
+
+    out = []
+    _reading.append(row)
+    try:
+        for declarations in row.cases():
+            left, right = (_own(parse(side, declarations).expr) for side in (row.left, row.right))
+            out.append(Rule(row, without_rules(left), right))
+    finally:
+        _reading.pop()
+    return out
+
+
+def _own(e: Expr) -> Expr:
+    """The expression in variables that no user can name, so that patterns share no node with users' expressions."""
+    return substitute(e, {v: var("?" + v.op.name, v.shape, *v.op.declared) for v in variables([e]) if isinstance(v.op, Var)})
+
+
+def without_rules(e: Expr) -> Expr:
+    """The form that a pattern has to have to meet simplified expressions."""
+    done: dict[Expr, Expr] = {}
+    for node in postorder([e]):
+        done[node] = heads.applied(node.op, tuple([done[a] for a in node.args])) if node.args else node
+    return done[e]
+
+
+def settled(e: Expr) -> Expr:
+    """The expression after all rules that apply at its top; each makes it cheaper, so there is an end."""
+    if _reading:
+        return e
+    for _ in range(_MOST_RULES):
+        new = rewritten(e)
+        if new is e:
+            break
+        e = new
+    return e
+
+
+def rewritten(e: Expr) -> Expr:
+    """The node after the first rule that applies to it, or itself."""
+    op = e.op
+    head = op.function.name if type(op) is Elementwise else type(op).__name__
+    parts = _HEADS.get(head)
+    if parts is None:
+        return e
+    for a in e.args:
+        if type(a.op) is not Var and (part := kind(a)) in parts:
+            for rule in rules(head, part):
+                found = applied(rule, e)
+                if found is not None and look(found).cost < look(e).cost:
+                    return found if found.shape == e.shape else products.times(found, ones(*e.shape))
+    return e
+
+
+_HEADS: dict[str, set[str]] = {}
+for _head, _part in SECTIONS:
+    _HEADS.setdefault(_head, set()).add(_part)
+
+
+def applied(rule: Rule, e: Expr) -> Expr | None:
+    """What a rule makes of a node, what it does not match in longer sums and products kept."""
+    pattern = rule.left
+    op = pattern.op
+    if op is ADD and e.op is ADD:
+        return _in_sum(rule, e)
+    if op is HADAMARD and e.op is HADAMARD:
+        for bound, rest in _subset(pattern.args, e.args, {}):
+            return powers.hadamard(instance(rule.right, bound), *rest)
+        return None
+    if op is PRODUCT and e.op is PRODUCT:
+        return _in_product(rule, e)
+    for bound in matches(pattern, e, {}):
+        return instance(rule.right, bound)
+    return None
+
+
+def _in_sum(rule: Rule, e: Expr) -> Expr | None:
+    """Terms in the ratio of the pattern's; the common number goes with the result."""
+    wanted = [term(a) for a in rule.left.args]
+    given = [term(a) for a in e.args]
+    for i, t in enumerate(given):
+        for bound in _match_parts(wanted[0], t, {}):
+            ratio = Fraction(t.coefficient) / Fraction(wanted[0].coefficient) if not isinstance(t.coefficient, float) else None
+            if ratio is None:
+                continue
+            for complete, used in _rest_of_sum(wanted[1:], given, ratio, bound, (i,)):
+                rest = [a for k, a in enumerate(e.args) if k not in used]
+                return sums.plus(products.times(const(exact(ratio)), instance(rule.right, complete)), *rest)
+    return None
+
+
+def _rest_of_sum(
+    wanted: Sequence[Term], given: Sequence[Term], ratio: Number, bound: Binding, used: tuple[int, ...]
+) -> Iterator[tuple[Binding, tuple[int, ...]]]:
+    if not wanted:
+        yield bound, used
+        return
+    for i, t in enumerate(given):
+        if i not in used and t.coefficient == wanted[0].coefficient * ratio:
+            for b in _match_parts(wanted[0], t, bound):
+                yield from _rest_of_sum(wanted[1:], given, ratio, b, (*used, i))
+
+
+def _match_parts(wanted: Term, given: Term, bound: Binding) -> Iterator[Binding]:
+    """Scalars and factors of a term, without its number."""
+    if len(wanted.scalars) == len(given.scalars) and len(wanted.factors) == len(given.factors):
+        for b, _ in _subset(wanted.scalars, given.scalars, bound):
+            yield from _run(wanted.factors, given.factors, b)
+
+
+def _in_product(rule: Rule, e: Expr) -> Expr | None:
+    wanted, given = term(rule.left), term(e)
+    coefficient = given.coefficient / Fraction(wanted.coefficient) if wanted.coefficient != 1 else given.coefficient
+    for bound, rest in _subset(wanted.scalars, given.scalars, {}):
+        n = len(wanted.factors)
+        if not n:
+            return products.times(const(exact(coefficient)), instance(rule.right, bound), *rest, *given.factors)
+        for i in range(len(given.factors) - n + 1):
+            for complete in _run(wanted.factors, given.factors[i : i + n], bound):
+                new = instance(rule.right, complete)
+                return products.times(const(exact(coefficient)), *rest, *given.factors[:i], new, *given.factors[i + n :])
+    return None
+
+
+def _subset(wanted: Sequence[Expr], given: Sequence[Expr], bound: Binding) -> Iterator[tuple[Binding, list[Expr]]]:
+    """Commuting patterns found among commuting factors, and what is left of these."""
+    if not wanted:
+        yield bound, list(given)
+        return
+    for i, e in enumerate(given):
+        for b in matches(wanted[0], e, bound):
+            yield from _subset(wanted[1:], [*given[:i], *given[i + 1 :]], b)
+
+
+def _run(wanted: Sequence[Expr], given: Sequence[Expr], bound: Binding) -> Iterator[Binding]:
+    """Patterns and arguments one to one, in order."""
+    if len(wanted) != len(given):
+        return
+    if not wanted:
+        yield bound
+        return
+    for b in matches(wanted[0], given[0], bound):
+        yield from _run(wanted[1:], given[1:], b)
+
+
+def matches(pattern: Expr, e: Expr, bound: Binding) -> Iterator[Binding]:
+    """The ways in which a pattern is an expression."""
+    op = pattern.op
+    if isinstance(op, Var):
+        known = bound.get(pattern)
+        if known is not None:
+            if known is e:
+                yield bound
+            return
+        b = _shapes(pattern, e, bound)
+        if b is not None and facts(e).issuperset(op.declared):
+            yield {**b, pattern: e}
+        return
+    if isinstance(op, Const):
+        if pattern is e:
+            yield bound
+        return
+    if type(op) is not type(e.op):
+        return
+    b = bound if op is e.op else _parameters(op, e.op, bound)
+    if b is None:
+        return
+    if op is ADD:
+        # Nested sums are matched as a whole.
+        wanted, given = [term(a) for a in pattern.args], [term(a) for a in e.args]
+        if len(wanted) == len(given):
+            for complete, _ in _rest_of_sum(wanted, given, 1, b, ()):
+                yield complete
+    elif op is HADAMARD:
+        if len(pattern.args) == len(e.args):
+            for complete, _ in _subset(pattern.args, e.args, b):
+                yield complete
+    elif op is PRODUCT:
+        t, u = term(pattern), term(e)
+        if t.coefficient == u.coefficient:
+            if pattern.is_scalar and t.scalars and u.scalars and len(t.scalars) == len(u.scalars) == 1:
+                if t.scalars[0] is pattern and u.scalars[0] is e:  # runs such as x'*y
+                    yield from _run(pattern.args, e.args, b)
+                    return
+            yield from _match_parts(t, u, b)
+    else:
+        yield from _run(pattern.args, e.args, b)
+
+
+def _parameters(wanted: Primitive, given: Primitive, bound: Binding) -> Binding | None:
+    """Primitives of one kind with parameters that agree, dimensions up to naming."""
+    for p, q in zip(wanted.params, given.params, strict=True):
+        pairs = [(p, q)] if not isinstance(p, tuple) else list(zip(p, q, strict=True))
+        for u, v in pairs:
+            if isinstance(u, Dim):
+                found = _dimension(u, v, bound)
+                if found is None:
+                    return None
+                bound = found
+            elif u != v:
+                return None
+    return bound
+
+
+def _shapes(pattern: Expr, e: Expr, bound: Binding) -> Binding | None:
+    if pattern.is_scalar != e.is_scalar and pattern.is_scalar:
+        return None
+    found: Binding | None = bound
+    for u, v in zip(pattern.shape, e.shape, strict=True):
+        found = _dimension(u, v, found) if found is not None else None
+    return found
+
+
+def _dimension(wanted: Dim, given: Dim, bound: Binding) -> Binding | None:
+    name = wanted.name
+    if name is None:
+        known: dict[str, Dim] = {k: v for k, v in bound.items() if isinstance(k, str) and isinstance(v, Dim)}
+        return bound if wanted.substitute(known) is given else None
+    before = bound.get(name)
+    if before is None:
+        return {**bound, name: given}
+    return bound if before is given else None
+
+
+def instance(right: Expr, bound: Binding) -> Expr:
+    """The right side with everything put in, simplified bottom-up."""
+    names = {k: v for k, v in bound.items() if isinstance(k, str) and isinstance(v, Dim)}
+    done: dict[Expr, Expr] = {}
+    for node in postorder([right]):
+        if isinstance(node.op, Var):
+            value = bound[node]
+            assert isinstance(value, Expr)
+            done[node] = value
+        else:
+            op = _renamed(node.op, names)
+            if op.name == "" and type(op).__name__ == "Size":
+                done[node] = size(names[op.params[0]])
+            else:
+                done[node] = heads.applied(op, tuple([done[a] for a in node.args])) if node.args else _leaf(op)
+    return done[right]
+
+
+def _leaf(op: Primitive) -> Expr:
+    e = make(op)
+    return const(1) if e.shape == (ONE, ONE) and type(op).__name__ in ("Ones", "Identity") else e
+
+
+def _renamed(op: Primitive, names: dict[str, Dim]) -> Primitive:
+    if not any(isinstance(p, (Dim, tuple)) for p in op.params):
+        return op
+    new = [
+        p.substitute(names) if isinstance(p, Dim) else tuple([d.substitute(names) if isinstance(d, Dim) else d for d in p]) if isinstance(p, tuple) else p
+        for p in op.params
+    ]
+    return type(op)(*new)
+
+
+__all__ = ["Rule", "applied", "assemble", "read", "rewritten", "rules"]

@@ -1,0 +1,136 @@
+"""Identities as rows: a name, two equal sides in the language, and the declarations that make them equal.
+
+A section is headed by the kind of node that its rules look at and the kind of argument that makes them worth trying, so
+that only rows that can matter are read. ``R^{m x n} or R`` states a row for matrices and for numbers.
+Every row is tested: both sides on random values with all dimensions different, and the cost, which must fall.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+TEXT = """
+[Product: Sum]
+softmax-quotient        sum(exp(x))^-1*exp(x) = softmax(x)              x in R^n
+
+[Product: Diagonal]
+softmax-columns         exp(X)*diag(1 ./ sum(exp(X), 0)') = softmax(X)  X in R^{m x n}
+
+[ExpmFrechet: Identity]
+expm-along-identity     expm_frechet(A, I) = expm(A)                    A in R^{n x n}
+
+[Product: exp]
+softmax-shifted         exp(-logsumexp(x))*exp(x) = softmax(x)          x in R^n
+
+[exp: Add]
+softmax-difference      exp(x - logsumexp(x)) = softmax(x)              x in R^n
+
+[exp: LogSoftmax]
+exp-log-softmax         exp(log_softmax(X)) = softmax(X)                X in R^{m x n}
+exp-log-softmax-vector  exp(log_softmax(x)) = softmax(x)                x in R^n
+
+[exp: log1p]
+exp-log1p               exp(log1p(A)) = 1 + A                           A in R^{m x n} positive or R positive
+
+[log1p: expm1]
+log1p-expm1             log1p(expm1(A)) = A                             A in R^{m x n} or R
+
+[expm1: log1p]
+expm1-log1p             expm1(log1p(A)) = A                             A in R^{m x n} positive or R positive
+
+[Add: LogSumExp]
+log-softmax             x - logsumexp(x) = log_softmax(x)               x in R^n
+
+[Add: sigmoid]
+sigmoid-complement      1 - sigmoid(-A) = sigmoid(A)                    A in R^{m x n} or R
+
+[Add: sin]
+pythagoras              sin(a)^2 + cos(a)^2 = 1                         a in R
+pythagoras-entries      sin(A).^2 + cos(A).^2 = ones(m,n)               A in R^{m x n}
+
+[Add: cosh]
+hyperbola               cosh(a)^2 - sinh(a)^2 = 1                       a in R
+hyperbola-entries       cosh(A).^2 - sinh(A).^2 = ones(m,n)             A in R^{m x n}
+
+[Add: softplus]
+softplus-odd            softplus(A) - softplus(-A) = A                  A in R^{m x n} or R
+
+[Hadamard: cos]
+tangent                 sin(A) .* cos(A).^-1 = tan(A)                   A in R^{m x n}
+
+[Hadamard: cosh]
+hyperbolic-tangent      sinh(A) .* cosh(A).^-1 = tanh(A)                A in R^{m x n}
+
+[Product: cos]
+tangent-number          sin(a)*cos(a)^-1 = tan(a)                       a in R
+
+[Product: cosh]
+hyperbolic-number       sinh(a)*cosh(a)^-1 = tanh(a)                    a in R
+
+[Product: Pinv]
+pinv-middle             A*pinv(A)*A = A                                 A in R^{m x n}
+pinv-outer              pinv(A)*A*pinv(A) = pinv(A)                     A in R^{m x n}
+
+[Pinv: Pinv]
+pinv-twice              pinv(pinv(A)) = A                               A in R^{m x n}
+
+[Product: Commutation]
+commutation-vec         commutation(m,n)*vec(A) = vec(A')               A in R^{m x n}
+
+[Product: Vec]
+kronecker-vec           kron(B', A)*vec(X) = vec(A*X*B)                 A in R^{m x n}; X in R^{n x p}; B in R^{p x q}
+kronecker-vec-turned    kron(B, A)*vec(X) = vec(A*X*B')                 A in R^{m x n}; X in R^{n x p}; B in R^{q x p}
+vec-inner               vec(A)'*vec(B) = inner(A, B)                    A in R^{m x n}; B in R^{m x n}
+
+[Norm2: Vec]
+norm-vec                norm2(vec(A)) = norm2(A)                        A in R^{m x n}
+
+[Norm2: Product]
+norm-orthogonal         norm2(Q*x) = norm2(x)                           Q in R^{n x n} orthogonal; x in R^n
+norm-orthogonal-matrix  norm2(Q*A) = norm2(A)                           Q in R^{n x n} orthogonal; A in R^{n x p}
+
+[Norm2: Diagonal]
+norm-diagonal           norm2(diag(x)) = norm2(x)                       x in R^n
+
+[Sum: Vec]
+sum-vec                 sum(vec(A)) = sum(A)                            A in R^{m x n}
+
+[LogDet: Expm]
+logdet-expm             logdet(expm(A)) = tr(A)                         A in R^{n x n}
+
+[Pinv: Diagonal]
+pinv-diagonal           pinv(diag(x)) = diag(x.^-1)                     x in R^n positive
+"""
+
+
+class Row(NamedTuple):
+    """An identity: ``left = right`` for everything that the declarations allow."""
+
+    name: str
+    left: str
+    right: str
+    declarations: str
+
+    def cases(self) -> list[str]:
+        """The declarations, and those for numbers where there are such."""
+        matrices, _, numbers = self.declarations.partition(" or ")
+        return [matrices, f"{matrices.split(' in ')[0]} in {numbers}"] if numbers else [matrices]
+
+
+def _sections() -> dict[tuple[str, str], list[Row]]:
+    out: dict[tuple[str, str], list[Row]] = {}
+    current: list[Row] = []
+    for line in TEXT.splitlines():
+        if line.startswith("["):
+            head, _, part = line.strip("[]").partition(": ")
+            current = out.setdefault((head, part), [])
+        elif line.strip():
+            name, statement, declarations = [part for part in line.split("  ") if part.strip()]
+            left, _, right = statement.strip().partition(" = ")
+            current.append(Row(name, left, right, declarations.strip()))
+    return out
+
+
+SECTIONS: dict[tuple[str, str], list[Row]] = _sections()
+
+__all__ = ["SECTIONS", "Row"]

@@ -1,0 +1,151 @@
+"""Each mistake gets its words, its place, and a way out."""
+
+import pytest
+
+from matcalc.errors import (
+    AmbiguityError,
+    DeclarationError,
+    LimitError,
+    MatcalcError,
+    ParseError,
+    ShapeError,
+    UnknownNameError,
+)
+from matcalc.syntax import parse
+from matcalc.syntax.mistakes import rows
+
+WHERE = "W, A in R^{n x n}; x, b in R^n; y in R^m; a in R; B in R^{m x n}"
+
+SHAPES = [
+    ("c'*tanh(W + x)", "W + x", "W + x*ones(n)'"),
+    ("W*y", "W*y", "columns of the left factor"),
+    ("x*b", "x*b", "x'*b is a number"),
+    ("x^2", "x^2", "x.^2"),
+    ("B^2", "B^2", "B.^2"),
+    ("a/x", "x", "./"),
+    ("1/W", "W", "W^-1"),
+    ("W + B", "W + B", "one shape"),
+    ("W.*x", "W.*x", "diag(x)*W"),
+    ("x + x'", "x + x'", "transposed it would fit: x"),
+    ("B^-1", "B^-1", "pinv(B)"),
+    ("tr(B)", "tr(B)", "B'*B"),
+    ("A[1]", "A[1]", "A[i, j]"),
+    ("B*A*x + y'", "B*A*x + y'", "transposed"),
+    ("a + W*x + W", "W*x + W", "W + (W*x)*ones(n)'"),
+    ("A^(1/2)", "A^(1/2)", ".^"),
+    ("hcat(A, B)", "hcat(A, B)", "vcat"),
+    ("x'*W*y", "W*y", "columns of the left factor"),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "hint"), SHAPES, ids=lambda v: v)
+def test_shapes_that_do_not_fit(text: str, place: str, hint: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        parse(text, WHERE)
+    assert caught.value.span is not None
+    assert caught.value.span.text == place
+    assert hint in caught.value.hint
+    assert caught.value.left is not None
+
+
+def test_a_shape_error_holds_both_operands_and_reads_as_one() -> None:
+    with pytest.raises(ShapeError) as caught:
+        parse("c'*tanh(W + x)", WHERE)
+    assert (caught.value.left, caught.value.right) == (("W", "R^{n x n}"), ("x", "R^n"))
+    assert str(caught.value).splitlines() == [
+        "ShapeError: W + x adds R^{n x n} and R^n (line 1, column 9)",
+        "    c'*tanh(W + x)",
+        "            ^^^^^",
+        "  W in R^{n x n}, x in R^n",
+        "  to add x to each column write W + x*ones(n)'",
+    ]
+
+
+def test_the_place_is_that_of_the_operand_not_of_its_first_use() -> None:
+    with pytest.raises(ShapeError) as caught:
+        parse("x'*W*x + sum(W + x)", WHERE)
+    assert caught.value.column == 14
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("", ParseError, "nothing to read"),
+        ("(A", ParseError, "`(` is never closed"),
+        ("A)", ParseError, "`)` closes nothing"),
+        ("(A]", ParseError, "does not close `(`"),
+        ("norm(x", ParseError, "`(` is never closed"),
+        ("foo(x)", UnknownNameError, "`foo` is not a known function"),
+        ("tahn(x)", UnknownNameError, "`tanh`"),
+        ("sotfmax(x)", UnknownNameError, "`softmax`"),
+        ("regularizer*x", UnknownNameError, "`regularizer` is not known"),
+        ("kron(A)", ParseError, "kron(A, B)"),
+        ("sum(A, 2)", ParseError, "axis"),
+        ("conv(A, A, 'foo')", ParseError, "'valid', 'same', 'full'"),
+        ("norm(x, 3)", ParseError, "norm `3`"),
+        ("x[0]", ParseError, "counted from 1"),
+        ("f(x, y)", ParseError, "f(x)"),
+        ("e^x", ParseError, "`e` is not the base"),
+        ("z = 3; z = 4; z", DeclarationError, "twice"),
+        ("x = 3; x", DeclarationError, "twice"),
+        ("max = 3; max", DeclarationError, "function of the language"),
+        ("z + 1; z", ParseError, "middle of a program"),
+        ("q = r; r = 2; q", DeclarationError, "before it is assigned"),
+        ("tr''(A)", ParseError, "not a function of one number"),
+        ("1e999", LimitError, "too large"),
+        ("sum(i=1:n, sum(i=1:n, x[i]))", DeclarationError, "already"),
+        ("A[1,2,3]", ParseError, "3 indices"),
+    ],
+)
+def test_words(text: str, error: type[MatcalcError], words: str) -> None:
+    with pytest.raises(error) as caught:
+        parse(text, WHERE)
+    assert words in caught.value.message
+    assert caught.value.span is not None
+
+
+@pytest.mark.parametrize(
+    ("where", "words", "place"),
+    [
+        ("W in R^{m x n} symmetric", "only a square matrix can be symmetric", "symmetric"),
+        ("x in R^n; x in R^m", "declared twice", "x"),
+        ("exp in R^n", "function of the language", "exp"),
+        ("n in R; x in R^n", "stands for a dimension", "n"),
+        ("x in R^n; n in R", "a dimension and a variable", "n"),
+        ("x in R^0", "a dimension of 0", "0"),
+        ("x in R^{n/2}", "not a dimension", "n/2"),
+        ("phi: foo", "not a kind of function", "foo"),
+        ("phi(t) = t*s", "is not its argument", "s"),
+        ("a in R spd", "only a square matrix", "spd"),
+        ("A in R^{n x n} symetric", "did you mean `symmetric`", "symetric"),
+        ("phi: elementwise; phi in R", "twice", "phi"),
+    ],
+)
+def test_declarations_that_contradict(where: str, words: str, place: str) -> None:
+    with pytest.raises((DeclarationError, UnknownNameError)) as caught:
+        parse("2", where)
+    assert words in caught.value.message
+    assert caught.value.span is not None
+    assert caught.value.span.text == place
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("where", ["sigma in R", "e in R^n", "I in R^{n x n}", "T in R", "pi in R", "x in R^{batch}"])
+def test_harmless_collisions_are_allowed(where: str) -> None:
+    assert parse(f"{where.split()[0]} + 1", where).inferred == []
+
+
+MISTAKES = [(row, example) for row in rows() for example in row["examples"]]
+
+
+@pytest.mark.parametrize(("row", "example"), MISTAKES, ids=[example for _, example in MISTAKES])
+def test_each_example_gets_its_message(row: dict[str, str], example: str) -> None:
+    with pytest.raises(ParseError) as caught:
+        parse(*(("x", example) if row.get("where") else (example,)))
+    assert caught.value.message.startswith(row["message"].partition("{found}")[0])
+    assert caught.value.hint
+    assert caught.value.span is not None
+
+
+def test_ambiguity_is_a_parse_error() -> None:
+    assert issubclass(AmbiguityError, ParseError)

@@ -1,0 +1,112 @@
+"""What follows for names that nobody declared."""
+
+import pytest
+
+from matcalc.dims import SCALAR, shape_text
+from matcalc.errors import AmbiguityError
+from matcalc.syntax import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "inferred"),
+    [
+        ("c^T Ψ((W+V)Φ(Wx+b))", "c, x, b in R^n; W, V in R^{n x n}; Psi, Phi: elementwise"),
+        ("x'*A*x", "x in R^n; A in R^{n x n}"),
+        ("A*x", "A in R^{m x n}; x in R^n"),
+        ("1/m*sum(log(1+exp(-y.*(X*w))))", "m in R; y in R^n; X in R^{n x p}; w in R^p"),
+        ("lambda*x'*x", "lambda in R; x in R^n"),
+        ("(y - c'*tanh(W*x+b))^2", "y in R; c, b in R^m; W in R^{m x n}; x in R^n"),
+        ("logdet(X)", "X in R^{n x n}"),
+        ("tr(A*X*B)", "A in R^{m x n}; X in R^{n x p}; B in R^{p x m}"),
+        ("norm2(A*x-b)^2/2 + lambda*norm1(x)", "A in R^{m x n}; x in R^n; b in R^m; lambda in R"),
+        ("x[i]*y[i]", "x in R^m; i in R; y in R^n"),
+        ("-y'*log(softmax(W*x+b))", "y, b in R^m; W in R^{m x n}; x in R^n"),
+        ("-1/m*(c1'*log(σ(X'*w)) + c2'*log(1-σ(X'*w)))", "m in R; c1, c2 in R^n; X in R^{p x n}; w in R^p"),
+        ("a*x + b*y", "a, b in R; x, y in R^n"),
+        ("sum(i=1:m, x[i]^2)", "x in R^m"),
+        ("ones(m)'*x/m", "x in R^m"),
+        ("kron(A,B)*vec(X)", "A in R^{m x n}; B in R^{p x q}; X in R^{n x q}"),
+        ("hcat(A, b)*x", "A in R^{m x n}; b in R^m; x in R^{n + 1}"),
+        ("A^k*x", "A in R^{n x n}; k in R; x in R^n"),
+        ("sqrt(2)*pi*x", "x in R^n"),
+    ],
+)
+def test_inferred(text: str, inferred: str) -> None:
+    found = "; ".join(parse(text).inferred)
+    assert found == inferred
+
+
+@pytest.mark.parametrize("text", ["t*x'*x", "w*log(p)", "c*norm2(x)", "C*sum(relu(1 - y.*(X*w)))"])
+def test_a_value_that_must_be_a_number_decides(text: str) -> None:
+    assert parse(text, scalar=True).expr.shape == SCALAR
+
+
+def test_a_value_that_cannot_be_a_number_is_left_to_the_caller() -> None:
+    assert shape_text(parse("A*x", scalar=True).expr.shape) == "R^m"
+
+
+def test_declared_names_are_not_touched() -> None:
+    program = parse("(W+V)*x", "x in R^3")
+    assert program.declared == {"x"}
+    assert program.inferred == ["W, V in R^{n x 3}"]
+
+
+def test_inferred_declarations_say_the_same() -> None:
+    for text in ("c^T Ψ((W+V)Φ(Wx+b))", "(y - c'*tanh(W*x+b))^2", "tr(A*X*B)", "t*x'*x"):
+        program = parse(text, scalar=True)
+        assert parse(text, "; ".join(program.inferred)).expr is program.expr
+
+
+def test_names_of_dimensions_avoid_names_of_variables() -> None:
+    assert parse("n*x").inferred == ["n in R", "x in R^m"]
+
+
+def test_a_dimension_is_a_number() -> None:
+    program = parse("(1/m)*sum(x)", "x in R^m")
+    assert list(program.variables) == ["x"]
+
+
+def test_a_name_that_stands_alone_and_before_brackets_has_two_readings() -> None:
+    with pytest.raises(AmbiguityError, match="stands alone"):
+        parse("W(x + b) + W")
+
+
+def test_two_equally_good_corrections_are_two_readings() -> None:
+    with pytest.raises(AmbiguityError) as caught:
+        parse("g*a*m*x")
+    assert "a in R; m in R" in caught.value.detail
+    assert "a in R; x in R" in caught.value.detail
+
+
+def test_a_number_that_meets_a_matrix_is_warned_of() -> None:
+    assert "p'*p" in parse("diag(p) - p'*p").warnings[0]
+    assert parse("A + 1").warnings == []
+    assert parse("A - t", "t in R; A in R^{m x n}").warnings == []
+    assert parse("x + x'*x").warnings == []
+    assert len(parse("A + x'*x").warnings) == 1
+
+
+def test_variables_come_in_order() -> None:
+    assert list(parse("A*x + b").variables) == ["A", "x", "b"]
+    assert list(parse("A*x + b", "b, z in R^n").variables) == ["b", "z", "A", "x"]
+
+
+def test_attributes_are_facts() -> None:
+    variables = parse("x'*S*x", "S in R^{n x n} spd positive; x in R^n constant").variables
+    assert variables["S"].op.declared == ("positive", "spd")
+    assert variables["x"].op.declared == ("constant",)
+
+
+def test_a_defined_function_is_known_by_its_formula() -> None:
+    first = parse("phi(x)", "phi(t) = t/(1 + exp(-t)); x in R^n").expr
+    assert first is parse("phi(x)", "phi(s) = s/(1 + exp(-s)); x in R^n").expr or first.op.function.kind == "defined"
+    assert parse("phi(t) = t^2; phi(x)", "x in R^n").expr.op.function.kind == "defined"
+    assert (
+        parse("psi(x)", "phi(t) = t^2; psi(t) = phi(t) + 1; x in R^n").expr.shape == parse("x", "x in R^n").expr.shape
+    )
+
+
+def test_sigma_is_the_logistic_function_unless_declared() -> None:
+    assert parse("sigma(x)").expr.op.function.name == "sigmoid"
+    assert parse("sigma(x)", "sigma: elementwise").expr.op.function.kind == "unknown"
+    assert parse("sigma^2*x", "sigma in R").expr is parse("σ²x", "σ in R").expr
