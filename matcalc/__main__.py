@@ -68,14 +68,15 @@ def _grad(arguments: argparse.Namespace, colour: _Colour) -> int:
             from matcalc.printing.steps import steps_latex
 
             print(steps_latex(result.steps))
-        print(result.latex(parts=not arguments.full))
+        print(result.latex(parts=not arguments.full, names=result.steps.names if arguments.steps else None))
     else:
         unicode = arguments.format == "unicode" or (arguments.format is None and _speaks_unicode())
         if arguments.steps:
             from matcalc.printing.steps import steps_text
 
             print(steps_text(result.steps, unicode=unicode), end="\n\n")
-        print(result.text(unicode=unicode, parts=not arguments.full))
+        names = result.steps.names if arguments.steps else None
+        print(result.text(unicode=unicode, parts=not arguments.full, names=names))
         for line in _about(result):
             print(colour.dim(f"# {line}"))
     if report is not None and arguments.format != "json":

@@ -197,17 +197,20 @@ class Gradient:
             out += [s for s in said if s and s not in out]
         return out
 
-    def text(self, *, unicode: bool = False, parts: bool = True) -> str:
-        """The closed form; repeated long parts are named below it unless ``parts`` is False. It parses back."""
+    def text(self, *, unicode: bool = False, parts: bool = True, names: Mapping[Expr, str] | None = None) -> str:
+        """The closed form; repeated long parts are named below it unless ``parts`` is False. It parses back.
+
+        ``names`` are preferred names of parts, such as those of the steps (``steps.names``).
+        """
         from matcalc.printing.document import block
 
-        return block(self, unicode=unicode, parts=parts)
+        return block(self, unicode=unicode, parts=parts, names=names)
 
-    def latex(self, *, parts: bool = True) -> str:
+    def latex(self, *, parts: bool = True, names: Mapping[Expr, str] | None = None) -> str:
         """The closed form in LaTeX (amsmath)."""
         from matcalc.printing.document import latex_block
 
-        return latex_block(self, parts=parts)
+        return latex_block(self, parts=parts, names=names)
 
     def compile(self, *, value: bool = False, functions: Functions | None = None) -> Compiled:
         """A NumPy callable for the gradient; with ``value`` it returns the value of the function first.

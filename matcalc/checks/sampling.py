@@ -66,7 +66,7 @@ def draw_sizes(roots: Iterable[Expr], rng: Random) -> dict[str, int]:
             names.add(node.op.name)
     ordered = sorted(names)
     for attempt in range(_ATTEMPTS):
-        pool = range(SMALLEST, SMALLEST + len(ordered) + 2 + attempt // 20)
+        pool = range(SMALLEST, SMALLEST + len(ordered) + 2 + attempt**2 // 800)
         sizes = dict(zip(ordered, rng.sample(pool, len(ordered)), strict=True))
         if all(d.evaluate(sizes) >= 1 for d in at_least_one):
             return sizes

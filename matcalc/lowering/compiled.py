@@ -48,6 +48,8 @@ class Compiled:
         # Our own text: every name in it is a checked identifier, every other text of the user a quoted string.
         exec(compile(module.source, filename, "exec"), space)
         self.function: Callable[..., Any] = space[module.name]
+        self.__wrapped__ = self.function  # help() and inspect show its arguments
+        self.__doc__ = self.function.__doc__
         self._signature = space.get("arguments")
         self._renamed = {name: code for name, code in zip(module.shown, module.codes, strict=True) if name != code}
         linecache.cache[filename] = (len(module.source), None, module.source.splitlines(True), filename)
@@ -60,6 +62,8 @@ class Compiled:
             return self.function(*args, **keywords)
         except TypeError:
             return self._again(args, keywords)
+        except IndexError as e:
+            raise ArgumentError(f"an index of the formula lies outside the argument: {e}") from e
 
     def _again(self, args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         """The error that says what is wrong with a call; or that which the function itself has met."""

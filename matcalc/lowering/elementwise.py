@@ -57,11 +57,18 @@ def add(plan: Plan, terms: Iterable[Value], shape: ArrayShape) -> Value:
         gathered[rest] = gathered.get(rest, 0) + coefficient
     parts = [(as_number(c), v) for v, c in gathered.items() if c and not plan.is_zero(v)]
     _reuse_stable(plan, parts)
+    key = tuple(parts)
+    if len(parts) > 2:  # h + f(h) + g(h + f(h)): the sum that exists already is a term
+        known = plan.sums.get(key[:-1])
+        if known is not None:
+            parts = [(1, known), parts[-1]]
     numbers = [p for p in parts if not p[1].shape]
     if 2 <= len(numbers) < len(parts):  # first all that are numbers: one pass over the array
         parts = [p for p in parts if p[1].shape]
         parts.append((1, _sum(plan, numbers, ())))
     dense = _sum(plan, parts, _common(v.shape for _, v in parts)) if parts else None
+    if dense is not None and len(key) > 1:
+        plan.sums[key] = dense
     if diagonals:
         entries = diagonals[0] if len(diagonals) == 1 else add(plan, diagonals, _common(d.shape for d in diagonals))
         if dense is None:
@@ -224,7 +231,17 @@ def _product(
         above = [factor, *(v for v in above if v.shape)]
         below = [v for v in below if v.shape]
         coefficient = 1
+    above, below = _in_groups(plan, above), _in_groups(plan, below)
     return plan.commutative("mul", (*above, *below), shape, coefficient, len(above))
+
+
+def _in_groups(plan: Plan, factors: list[Value]) -> list[Value]:
+    """Many factors as a few products of some of them."""
+    while len(factors) > _TERMS_IN_A_LINE:
+        head, factors = factors[:_TERMS_IN_A_LINE], factors[_TERMS_IN_A_LINE:]
+        product = plan.commutative("mul", tuple(head), _common(v.shape for v in head), 1, len(head))
+        factors.insert(0, product)
+    return factors
 
 
 def _by_size(plan: Plan, values: Sequence[Value]) -> list[Value]:

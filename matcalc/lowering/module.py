@@ -66,10 +66,8 @@ def numpy_module(
         )
     lines += writer.constants
     if writer.functions:
-        wanted = ", ".join(
-            f"{code} ({_quoted(_derivative(f, order))})" for (f, order), code in writer.functions.items()
-        )
-        lines += ["", f"# To be given, functions of an array: {wanted}"]
+        wanted = [_wanted(f, order, code) for (f, order), code in writer.functions.items()]
+        lines += ["", f"# To be given, functions of an array: {', '.join(wanted)}"]
     lines += ["", "", *_listed(f"def {name}(", [*(a.code for a in taken), *(code for _, code in given)], "):")]
     lines += _docstring(title, taken, given, results)
     lines += _checks(taken, given, sources, writer)
@@ -84,8 +82,10 @@ def numpy_module(
     )
 
 
-def _derivative(name: str, order: int) -> str:
-    return name if order == 0 else f"{name}{chr(39) * order}"
+def _wanted(name: str, order: int, code: str) -> str:
+    """The identifier of an unknown function, and what it stands for."""
+    shown = name + "'" * order
+    return code if shown == code else f"{code} ({_quoted(shown)})"
 
 
 def _types(taken: Sequence[Argument]) -> list[str]:

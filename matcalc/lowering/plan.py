@@ -23,7 +23,7 @@ MOST_VALUES = 200_000  # of one plan; a chain of definitions that call each othe
 DEEPEST_LOOPS = 15  # Python itself allows 20 nested blocks
 
 # Operations whose result may share memory with their argument.
-VIEWS = frozenset({"T", "newaxis", "item", "block", "reshape", "ravel", "diagonal", "spread", "flip"})
+VIEWS = frozenset({"T", "newaxis", "block", "reshape", "swap", "diagonal", "spread", "flip"})
 
 
 class Value:
@@ -55,6 +55,7 @@ class Plan:
     def __init__(self, subgradient: bool = False) -> None:
         self.subgradient = subgradient  # whether the reciprocal of a norm is 0 where the norm is
         self._known: dict[tuple[Any, ...], Value] = {}
+        self.sums: dict[tuple[Any, ...], Value] = {}  # by their terms (elementwise.py)
         self._commutative: dict[tuple[Any, ...], Value] = {}
         self.segments: dict[tuple[Any, ...], Value] = {}  # parts of product chains that exist (chains.py)
         self.one = self.const(1)
@@ -192,6 +193,20 @@ class Plan:
     def call(self, template: str, args: tuple[Value, ...], shape: ArrayShape, analytic: bool = True) -> Value:
         """A function of the array library or of the runtime, written as ``template`` says."""
         return self.value("call", args, shape, template, analytic)
+
+
+# The operations, with their attributes in brackets. Their NumPy spelling is in spellings.py.
+#
+# leaves         arg[name] const[number] size[dimension] pi index[name]
+# elementwise    add[signs] mul[coefficient, how many are factors: the others divide] pow, and known functions by name;
+#                cosigmoid (1 - sigmoid), unknown[name, order]
+# products       dot outer inner (of matrices) solve kron
+# reductions     sum[axis] norm trace det[known to be positive] logdet[known to be positive definite]
+# structured     full diag spread[axis] unit inv commutation[m, n]; dense: such a one that must be written out
+# rearranging    T newaxis[axis] reshape (by rows) swap (of two axes of three) diagonal block[at, all or range]
+#                concat[axis] flip add_diagonal
+# numbers        position (an index from 1 as one from 0) whole (a checked whole number) within (a checked limit)
+# others         loop (index, body, lower, upper) and call[template, whether analytic]
 
 
 def reachable(roots: Iterable[Value], stop: Callable[[Value], bool] | None = None) -> list[Value]:

@@ -66,13 +66,21 @@ def _slice(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
             wheres.append("all")
         else:
             wheres.append("range")
-            operands += [plan.dimension(where[0] - 1), plan.dimension(where[1])]
+            operands += [_limit(plan, where[0] - 1, where[0] - 1, size), _limit(plan, where[1], size - where[1], size)]
     if all(w == "all" for w in wheres):
         return a
     shape = array_shape(node)
     axes = [d for d, size in zip(node.shape, e.shape, strict=True) if size is not ONE]
     kept = tuple(d for w, d in zip(wheres, axes, strict=True) if w != "at")
     return natural(plan, plan.reshape(plan.value("block", tuple(operands), kept, *wheres), shape))
+
+
+def _limit(plan: Plan, limit: Dim, room: Dim, size: Dim) -> Value:
+    """A limit of a range; it is checked in use unless ``room`` is surely not negative: Python would cut the range."""
+    value = plan.dimension(limit)
+    if all(c >= 0 for _, c in room.terms):
+        return value
+    return plan.value("within", (value, plan.dimension(size)), ())
 
 
 def _position(plan: Plan, index: Value, size: Dim) -> Value:

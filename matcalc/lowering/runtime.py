@@ -23,14 +23,14 @@ _LARGEST = {"d": 709.0, "f": 88.0}
 
 def sigmoid(t: Array) -> Array:
     """``1/(1 + exp(-t))``, to full relative accuracy and without overflow."""
-    if isinstance(t, np.ndarray):
+    if isinstance(t, np.ndarray) and t.ndim:  # operators turn an array without axes into a number
         z = -t
         largest = _LARGEST.get(z.dtype.char)
         if largest is not None:  # real
-            np.minimum(z, largest, z)
-        np.exp(z, z)
+            np.minimum(z, largest, out=z)
+        np.exp(z, out=z)
         z += 1
-        return np.reciprocal(z, z)
+        return np.reciprocal(z, out=z)
     if isinstance(t, complex | np.complexfloating):
         return 1 / (1 + np.exp(-t))
     return 1 / (1 + np.exp(-np.maximum(t, -_LARGEST["f" if isinstance(t, np.float32) else "d"])))
@@ -126,6 +126,13 @@ def position(index: Any, size: int) -> int:
     if not 1 <= at <= size:
         raise ArgumentError(f"index {at} is outside 1..{size}")
     return at - 1
+
+
+def within(limit: int, size: int) -> int:
+    """A limit of a range that must lie within the array."""
+    if not 0 <= limit <= size:
+        raise ArgumentError(f"a range of indices reaches to {limit}, outside 1..{size}")
+    return limit
 
 
 def add_diagonal(a: Array, entries: Array) -> Array:

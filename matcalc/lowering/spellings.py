@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 Spelling: TypeAlias = Callable[["Writer", Value, Sequence[Code]], Code]
 SPELLINGS: dict[str, Spelling] = {}
 
+_LARGEST_PLAIN_POWER = 16
+
 
 def known_function(w: Writer, v: Value, args: Sequence[Code]) -> Code:
-    if v.op == "sqrt" and v.weak:
+    if v.op == "sqrt" and _is_positive(v.args[0]):
         return Code(f"{args[0].at(ATOM)}**0.5", POWER)
     code = fill(FUNCTIONS[v.op].code, {"x": args[0]})
     return Code(f"float({code.text})", ATOM) if v.weak else code
@@ -54,6 +56,7 @@ _templates({
     "swap": "{0}.swapaxes(0, 1)",
     "add_diagonal": "{rt}.add_diagonal({0}, {1})",
     "whole": "{rt}.whole({0})",
+    "within": "{rt}.within({0}, {1})",
     "cosigmoid": "{rt}.sigmoid(-{0})",
 })  # fmt: skip
 
@@ -132,7 +135,20 @@ def _divisor(coefficient: Number) -> int:
 
 @_spelling("pow")
 def _pow(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    base, exponent = v.args
+    if v.weak and not (
+        _is_positive(base) and exponent.op == "const" and abs(exponent.attrs[0]) <= _LARGEST_PLAIN_POWER
+    ):
+        # Python would compute whole numbers of any length, and complex numbers.
+        return Code(f"float(np.float64({args[0].text})**{args[1].at(UNARY)})", ATOM)
     return Code(f"{args[0].at(ATOM)}**{args[1].at(UNARY)}", POWER)
+
+
+def _is_positive(v: Value) -> bool:
+    """Whether a number made of constants and sizes is seen to be positive."""
+    if v.op == "mul" and v.weak and v.attrs[0] > 0:
+        return all(a.op in ("size", "pi") for a in v.args)
+    return v.op in ("size", "pi") or (v.op == "const" and v.attrs[0] > 0)
 
 
 @_spelling("outer")

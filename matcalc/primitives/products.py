@@ -7,9 +7,10 @@ from typing import Any, final
 from matcalc.dims import SCALAR
 from matcalc.expr import OPERATORS, Expr
 from matcalc.facts import DIAGONAL, INVERTIBLE, NONNEGATIVE, ORTHOGONAL, POSITIVE, PSD, SPD, SYMMETRIC, Facts, facts
-from matcalc.primitives.algebra import product, transpose
+from matcalc.primitives.algebra import Product, product, transpose
 from matcalc.primitives.base import Args, Multilinear, Sizes, m, n, p, q
-from matcalc.primitives.leaves import identity, ones
+from matcalc.primitives.leaves import Identity, identity, ones
+from matcalc.primitives.structure import reshape
 
 
 @final
@@ -31,9 +32,12 @@ class Kron(Multilinear):
     source = "MN19 2.2"
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        a, b = x
+        short = _of_structured(i, g, a, b)
+        if short is not None:
+            return short
         # Block (k, l) of g meets block (k, l) of the value, A[k,l]*B: multiply entrywise, then add within blocks
         # (for A) or across blocks (for B).
-        a, b = x
         if i == 0:
             within = kron(ones(*a.shape), b) * g
             return kron(identity(a.rows), ones(b.rows).T) @ within @ kron(identity(a.cols), ones(b.cols))
@@ -122,6 +126,27 @@ class Inner(Multilinear):
         from matcalc.primitives.reference import scalar
 
         return scalar((x[0] * x[1]).sum())
+
+
+def _of_structured(i: int, g: Expr, a: Expr, b: Expr) -> Expr | None:
+    """The adjoint of ``kron(a, b)`` in slot ``i`` for a cotangent that is itself a Kronecker product, an identity or of
+    rank one, where it is short: <kron(G, H), kron(A, B)> = <G, A>*<H, B> and (u*v')'s blocks are reshaped u and v.
+    """
+    if isinstance(g.op, Product):
+        scalars = [e for e in g.args if e.is_scalar]
+        matrices = [e for e in g.args if not e.is_scalar]
+        if len(matrices) == 1 and scalars:
+            rest = _of_structured(i, matrices[0], a, b)
+            return rest if rest is None else product(*scalars, rest)
+        if len(matrices) == 2 and matrices[0].is_column:
+            u = reshape(matrices[0], (b.rows, a.rows))
+            v = reshape(matrices[1].T, (b.cols, a.cols))
+            return product(*scalars, u.T, b, v) if i == 0 else product(*scalars, u, a, v.T)
+    if isinstance(g.op, Kron) and g.args[0].shape == a.shape and g.args[1].shape == b.shape:
+        return product(inner(g.args[1 - i], (a, b)[1 - i]), g.args[i])
+    if isinstance(g.op, Identity) and a.rows is a.cols and b.rows is b.cols:
+        return product(OPERATORS["trace"]((a, b)[1 - i]), identity((a, b)[i].rows))
+    return None
 
 
 KRON, KHATRI_RAO, INNER = Kron(), KhatriRao(), Inner()

@@ -355,5 +355,6 @@ def tr(a: Expr) -> Expr:
 
 
 OPERATORS["sum"] = total
+OPERATORS["trace"] = tr
 
 __all__ = ["NORM1", "NORM2", "SUM", "TRACE", "ArgMax", "LogSoftmax", "LogSumExp", "Max", "Mean", "Norm1", "Norm2", "Softmax", "Sum", "Trace", "total", "tr"]

@@ -84,16 +84,16 @@ def _of(g: Gradient) -> tuple[dict[str, Expr], Mapping[Expr, str], set[str]]:
     return {f"d_{name}": e for name, e in g.exprs.items()}, program.names, taken
 
 
-def block(g: Gradient, *, unicode: bool = False, parts: bool = True) -> str:
+def block(g: Gradient, *, unicode: bool = False, parts: bool = True, names: Mapping[Expr, str] | None = None) -> str:
     """Gradients as text."""
     results, preferred, taken = _of(g)
-    return document(results, preferred=preferred, taken=taken, unicode=unicode, parts=parts)
+    return document(results, preferred={**(names or {}), **preferred}, taken=taken, unicode=unicode, parts=parts)
 
 
-def latex_block(g: Gradient, *, parts: bool = True) -> str:
+def latex_block(g: Gradient, *, parts: bool = True, names: Mapping[Expr, str] | None = None) -> str:
     """Gradients in LaTeX."""
     results, preferred, taken = _of(g)
-    return latex_document(results, preferred=preferred, taken=taken, parts=parts)
+    return latex_document(results, preferred={**(names or {}), **preferred}, taken=taken, parts=parts)
 
 
 def as_dict(g: Gradient) -> dict[str, Any]:

@@ -56,8 +56,17 @@ def name_parts(
     length: dict[Expr, int] = {}
     chosen = forced
 
+    of_variables: set[Expr] = set()  # 1/m and ones(n)' need no names, however often they occur
+    for node in order:
+        if (
+            node.op.is_variable
+            or isinstance(node.op, Differential)
+            or any(a in of_variables or a in known for a in node.args)
+        ):
+            of_variables.add(node)
+
     def nameable(e: Expr) -> bool:
-        return bool(e.args) and e not in excluded and not free_indices(e)
+        return e in of_variables and bool(e.args) and e not in excluded and not free_indices(e)
 
     def shown(e: Expr) -> int:
         return length.get(e, NAME) if e not in chosen else NAME

@@ -41,7 +41,7 @@ class UnicodePrinter(Printer):
         if first in "(⟨":  # a name directly before brackets would be a function
             return "·" if _is_word(last[-1]) and not last.isdigit() else ""
         if not _is_word(last[-1]):
-            return "" if len(word) == 1 or last[-1] == ")" else " "
+            return "" if len(word) == 1 else " "
         if last.isdigit():
             return "" if len(word) == 1 and first not in "eE" else " "
         if not all(map(_is_word, last)) or len(word) > 1 or factor[1:2] in ("(", "′"):

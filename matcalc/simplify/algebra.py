@@ -5,7 +5,7 @@ from __future__ import annotations
 from matcalc.expr import Expr
 from matcalc.primitives.algebra import Add, Hadamard, Power, Product, Transpose
 from matcalc.primitives.base import Primitive
-from matcalc.simplify import powers, products, sums, transposes
+from matcalc.simplify import hadamards, powers, products, sums, transposes
 from matcalc.simplify.heads import handles
 
 
@@ -21,7 +21,7 @@ def _product(op: Primitive, args: tuple[Expr, ...]) -> Expr:
 
 @handles(Hadamard)
 def _hadamard(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    return powers.hadamard(*args)
+    return hadamards.hadamard(*args)
 
 
 @handles(Power)

@@ -1,6 +1,6 @@
 """What an expression costs its reader, and the order in which a reader expects terms and factors.
 
-Units    an operation 2, a symbol 1, a pair of brackets 1, a transpose 1; shared parts are counted as often as they occur
+Units    an operation 2, a symbol 1, a pair of brackets 1, a transpose 1; shared parts count as often as they occur
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ def _look(e: Expr) -> Look:
         label = labels[0] + "'"
     elif op is ADD:
         # A minus sign is part of the sum, not an operation of its own.
-        total += 2 * (len(args) - 1) - 3 * sum(1 for a in args if a.op is PRODUCT and number_of(a.args[0]) == -1)
+        total += 2 * (len(args) - 1) - sum(1 for a in args if a.op is PRODUCT and number_of(a.args[0]) == -1)
         label = "+".join(labels)
         sums |= 1 << (e.digest % _BITS)
     elif op is PRODUCT:
-        total += 2 * (len(args) - 1)
+        total += 2 * (len(args) - 1) - (2 if number_of(args[0]) == -1 else 0)  # a sign is one stroke
         label = "*".join(labels)
     elif op is HADAMARD:
         total += 2 * (len(args) - 1)

@@ -8,18 +8,20 @@ from matcalc.dims import ONE
 from matcalc.expr import Expr, make
 from matcalc.facts import NONNEGATIVE, POSITIVE, has
 from matcalc.primitives import elementwise as rows
-from matcalc.primitives.algebra import ADD, POWER, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, POWER, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.functions import Elementwise, Known
 from matcalc.primitives.leaves import Ones, const, number_of, ones
-from matcalc.primitives.reductions import LogSumExp, LogSoftmax, Softmax, Sum
-from matcalc.simplify import powers, products, sums, transposes
+from matcalc.primitives.reductions import LogSoftmax, LogSumExp, Softmax, Sum
+from matcalc.simplify import powers, products, transposes
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import term
 
 _ODD = {rows.sin, rows.tan, rows.asin, rows.atan, rows.sinh, rows.tanh, rows.sign, rows.erf}
 _EVEN = {rows.cos, rows.cosh, rows.abs_}
-_AT_ZERO = {rows.exp: 1, rows.cos: 1, rows.cosh: 1, rows.step: 0, rows.relu: 0, rows.silu: 0, rows.gelu: 0, rows.sqrt: 0, rows.log1p: 0, rows.expm1: 0}
+_AT_ZERO = dict.fromkeys((rows.exp, rows.cos, rows.cosh), 1) | dict.fromkeys(
+    (rows.step, rows.relu, rows.silu, rows.gelu, rows.sqrt, rows.log1p, rows.expm1), 0
+)
 
 
 def of(function: Known, x: Expr) -> Expr:
@@ -36,8 +38,6 @@ def entrywise(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return transposes.transposed(entrywise(op, x.args))
     if not isinstance(function, Known) or op.order:
         return make(op, args)
-    if x.rows is ONE and x.cols is not ONE and x.op is PRODUCT and function in _CASES:
-        pass
     if x.is_zero or (isinstance(x.op, Ones) and function is rows.log):
         if function in _ODD:
             return zeros(x.shape)
@@ -97,12 +97,9 @@ def _log1p(x: Expr) -> Expr | None:
 
 
 def _sqrt(x: Expr) -> Expr | None:
-    base, p = powers.split(x)
-    if p == 1 and term(x).coefficient == 1:
+    if powers.split(x)[1] == 1 and term(x).coefficient == 1:
         return None
-    from fractions import Fraction
-
-    return powers.power(x, const(Fraction(1, 2)))
+    return powers.power(x, const(powers.HALF))
 
 
 def _keeps_nonnegative(x: Expr) -> Expr | None:
@@ -132,6 +129,3 @@ def _softmax(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if x.op is TRANSPOSE:
         return transposes.transposed(_softmax(type(op)(1 - op.axis), x.args))
     return make(op, args)
-
-
-_ = sums

@@ -8,16 +8,14 @@ from matcalc.dims import ONE
 from matcalc.expr import Expr, make
 from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
-from matcalc.facts import NONNEGATIVE, POSITIVE, has
-from matcalc.primitives.leaves import Identity, Ones, const, identity, number_of, ones, size
-from matcalc.primitives.loops import IndexedSum, free_indices
-from matcalc.primitives.products import INNER, Inner, KhatriRao, Kron
+from matcalc.primitives.leaves import Identity, Ones, const, identity, ones, size
+from matcalc.primitives.products import INNER, Inner, Kron
 from matcalc.primitives.reductions import NORM2, SUM, TRACE, Mean, Norm2, Softmax, Sum, Trace
-from matcalc.primitives.structure import Diagonal, DiagonalPart, HCat, Reshape, Unit, VCat, Vec
-from matcalc.simplify import powers, products, sums, transposes
+from matcalc.primitives.structure import Diagonal, DiagonalPart, Reshape, Unit, Vec
+from matcalc.simplify import hadamards, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
-from matcalc.simplify.terms import assemble, term
+from matcalc.simplify.terms import assemble, magnitude, term
 
 _MOST = 6  # terms of a sum under a linear map that are tried one by one
 _DIAGONAL, _PART, _VEC = Diagonal(), DiagonalPart(), Vec()
@@ -42,7 +40,7 @@ def upright(x: Expr) -> Expr:
 
 def over_sum(op: Primitive, x: Expr) -> Expr | None:
     """A linear map of a sum as the sum of what it makes of the terms, where that is no longer."""
-    if x.op is not ADD or len(x.args) > _MOST or any([a.is_scalar for a in x.args]):
+    if x.op is not ADD or len(x.args) > _MOST or any(a.is_scalar for a in x.args):
         return None
     parts = sums.plus(*[products.unary(op, a) for a in x.args])
     return parts if look(parts).cost < look(make(op, (x,))).cost else None
@@ -70,15 +68,15 @@ def _sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     inner = x.op
     if isinstance(inner, Ones):
         count = x.rows * x.cols if axis is None else x.shape[axis]
-        return products.times(size(count), *([] if axis is None else [ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))]))
+        return products.times(size(count), _kept_ones(axis, x))
     if isinstance(inner, Identity):
-        return size(x.rows) if axis is None else ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))
+        return size(x.rows) if axis is None else _kept_ones(axis, x)
     if inner is _DIAGONAL:
         column = x.args[0]
         return products.unary(SUM, column) if axis is None else column if axis == 1 else transposes.transposed(column)
     if isinstance(inner, Softmax):
         if axis == inner.axis or (axis is None and x.shape[1 - inner.axis] is ONE):
-            return const(1) if axis is None else ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))
+            return _kept_ones(axis, x)
         if axis is None:
             return size(x.shape[1 - inner.axis])
     if inner is PRODUCT:
@@ -103,6 +101,13 @@ def _sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     return over_sum(Sum(axis), x) or make(Sum(axis), (x,))
 
 
+def _kept_ones(axis: int | None, x: Expr) -> Expr:
+    """Ones in the shape that a reduction of ``x`` has."""
+    if axis is None:
+        return const(1)
+    return ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))
+
+
 def _sum_of_product(axis: int | None, x: Expr) -> Expr:
     """The sums go into the outer factors: ``sum(A*B, 1) = A*sum(B, 1)``; of a column, ``sum(A*x)`` stays."""
     factors = x.args
@@ -111,10 +116,8 @@ def _sum_of_product(axis: int | None, x: Expr) -> Expr:
     if axis == 0:
         return products.times(products.unary(Sum(0), factors[0]), *factors[1:])
     if x.cols is ONE:
-        if powers.is_outer(x):
-            return make(SUM, (x,))
         return make(SUM, (x,))
-    if powers.is_outer(x):
+    if hadamards.is_outer(x):
         column, row = products.cut(factors)
         return products.times(products.unary(SUM, column), products.unary(SUM, transposes.transposed(row)))
     last = products.unary(Sum(1), factors[-1])
@@ -135,7 +138,7 @@ def _mean(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         assert axis is not None
         return transposes.transposed(products.unary(Mean(1 - axis), x.args[0]))
     if isinstance(x.op, Ones):
-        return const(1) if axis is None else ones(x.rows) if axis == 1 else transposes.transposed(ones(x.cols))
+        return _kept_ones(axis, x)
     return scaled_out(Mean(axis), x) or make(Mean(axis), (x,))
 
 
@@ -185,9 +188,7 @@ def cyclic(factors: list[Expr]) -> Expr:
                 norm = products.unary(NORM2, assemble(1, (), turn[half:]))
                 return powers.power(norm, const(2))
     turned = [transposes.transposed(a) for a in reversed(factors)]
-    best = min(
-        (make(PRODUCT, tuple(f[i:] + f[:i])) for f in (factors, turned) for i in range(n)), key=products.reading
-    )
+    best = min((make(PRODUCT, tuple(f[i:] + f[:i])) for f in (factors, turned) for i in range(n)), key=products.reading)
     if n == 2 and any(a.op is TRANSPOSE for a in best.args):
         a, b = best.args
         u, v = (transposes.transposed(a), b) if a.op is TRANSPOSE else (a, transposes.transposed(b))
@@ -209,10 +210,10 @@ def _inner(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if not c or not d:
         return const(0)
     scale = [const(c), *s, const(d), *t]
-    if len(m) == 1 and m[0].op is HADAMARD or len(k) == 1 and k[0].op is HADAMARD:
+    if (len(m) == 1 and m[0].op is HADAMARD) or (len(k) == 1 and k[0].op is HADAMARD):
         left = m[0].args if len(m) == 1 and m[0].op is HADAMARD else (assemble(1, (), m),)
         right = k[0].args if len(k) == 1 and k[0].op is HADAMARD else (assemble(1, (), k),)
-        joined = powers.hadamard(*left, *right)
+        joined = hadamards.hadamard(*left, *right)
         return products.times(*scale, products.unary(SUM, joined))
     if len(m) == 1 and isinstance(m[0].op, Ones):
         return products.times(*scale, products.unary(SUM, assemble(1, (), k)))
@@ -221,7 +222,7 @@ def _inner(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if m == k:
         return products.times(*scale, powers.power(products.unary(NORM2, assemble(1, (), m)), const(2)))
     chain = products.times(*[transposes.transposed(x) for x in reversed(m)], *k)
-    if len(m) == 1 and len(k) == 1 and not powers.is_outer(chain):
+    if len(m) == 1 and len(k) == 1 and not hadamards.is_outer(chain):
         u, v = m[0], k[0]
         if isinstance(u.op, Identity):
             return products.times(*scale, products.unary(TRACE, v))
@@ -256,145 +257,5 @@ def _norm2(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return powers.power(size(x.rows * x.cols), const(Fraction(1, 2)))
     c, s, m = term(x)
     if c != 1 or s:
-        return products.times(const(abs(c)), *[of(abs_, a) for a in s], products.unary(NORM2, assemble(1, (), m)))
+        return products.times(const(magnitude(c)), *[of(abs_, a) for a in s], products.unary(NORM2, assemble(1, (), m)))
     return make(NORM2, (x,))
-
-
-@handles(Diagonal)
-def _diagonal(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    (x,) = args
-    if x.is_scalar:
-        return x
-    found = scaled_out(op, x)
-    if found is not None:
-        return found
-    if isinstance(x.op, Ones):
-        return identity(x.rows)
-    if isinstance(x.op, Kron):
-        return _kron(x.op, tuple([products.unary(_DIAGONAL, a) for a in x.args]))
-    return make(_DIAGONAL, (x,))
-
-
-@handles(DiagonalPart)
-def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    (x,) = args
-    if x.is_scalar:
-        return x
-    if x.op is TRANSPOSE:
-        return products.unary(_PART, x.args[0])
-    found = scaled_out(op, x)
-    if found is not None:
-        return found
-    if isinstance(x.op, (Identity, Ones)):
-        return ones(x.rows)
-    if x.op is _DIAGONAL:
-        return x.args[0]
-    if x.op is HADAMARD:
-        return powers.hadamard(*[products.unary(_PART, a) for a in x.args])
-    if isinstance(x.op, Kron) and all(a.rows is a.cols for a in x.args):
-        return _kron(x.op, tuple([products.unary(_PART, a) for a in x.args]))
-    if x.op is PRODUCT:
-        if powers.is_outer(x):
-            column, row = products.cut(x.args)
-            return powers.hadamard(column, transposes.transposed(row))
-        if x.args[0].op is _DIAGONAL:
-            return powers.hadamard(x.args[0].args[0], products.unary(_PART, assemble(1, (), x.args[1:])))
-        if x.args[-1].op is _DIAGONAL:
-            return powers.hadamard(products.unary(_PART, assemble(1, (), x.args[:-1])), x.args[-1].args[0])
-    return over_sum(_PART, x) or make(_PART, (x,))
-
-
-@handles(Vec)
-def _vec(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    (x,) = args
-    if x.cols is ONE:
-        return x
-    if x.rows is ONE:
-        return transposes.transposed(x)
-    if isinstance(x.op, Ones):
-        return ones(x.rows * x.cols)
-    if isinstance(x.op, (Reshape, Vec)):
-        return products.unary(_VEC, x.args[0])
-    return scaled_out(op, x) or make(_VEC, (x,))
-
-
-@handles(Reshape)
-def _reshape(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    (x,) = args
-    assert isinstance(op, Reshape)
-    if isinstance(x.op, (Reshape, Vec)):
-        return products.unary(op, x.args[0])
-    if x.shape == op.shape:
-        return x
-    if op.shape[1] is ONE:
-        return products.unary(_VEC, x)
-    if isinstance(x.op, Ones):
-        return ones(*op.shape)
-    return scaled_out(op, x) or make(op, (x,))
-
-
-@handles(Kron, KhatriRao)
-def _kron(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    c, s, m = term(args[0])
-    d, t, k = term(args[1])
-    if not c or not d:
-        return zeros(make(op, args).shape)
-    if c != 1 or d != 1 or s or t:
-        rest = (assemble(1, (), m), assemble(1, (), k))
-        inner = products.times(*rest) if not m or not k else _kron(op, rest)
-        return products.times(const(c), const(d), *s, *t, inner)
-    a, b = args
-    if isinstance(op, KhatriRao):
-        return make(op, args)
-    if a.is_scalar or b.is_scalar:
-        return products.times(a, b)
-    if isinstance(a.op, Identity) and isinstance(b.op, Identity):
-        return identity(a.rows * b.rows)
-    if isinstance(a.op, Ones) and isinstance(b.op, Ones):
-        return ones(a.rows * b.rows, a.cols * b.cols)
-    if (a.cols is ONE and b.rows is ONE) or (a.rows is ONE and b.cols is ONE):
-        return products.times(a, b) if a.cols is ONE else products.times(b, a)
-    return make(op, args)
-
-
-@handles(HCat, VCat)
-def _blocks(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    if len(args) == 1:
-        return args[0]
-    flat: list[Expr] = []
-    for a in args:
-        flat.extend(a.args if a.op is op else (a,))
-    return op.construct(tuple(flat))
-
-
-@handles(IndexedSum)
-def _indexed_sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    """What does not depend on the index goes out in front; a sum of equal terms is their number times one."""
-    body, lower, upper = args
-    assert isinstance(op, IndexedSum)
-    if body.is_zero:
-        return zeros(body.shape)
-    c, s, m = term(body)
-    out = [a for a in s if op.index not in free_indices(a)]
-    if not any(op.index in free_indices(a) for a in args[:1]) and _counts(lower, upper):
-        return products.times(sums.plus(upper, products.times(const(-1), lower), const(1)), body)
-    first, last = 0, len(m)
-    while first < last and op.index not in free_indices(m[first]):
-        first += 1
-    while first < last and op.index not in free_indices(m[last - 1]):
-        last -= 1
-    if c == 1 and not out and (last - first == len(m) or first == last):
-        return make(op, args)
-    if first == last and m:  # only scalars depend on the index
-        first = last = len(m) if any(op.index in free_indices(a) for a in s) else 0
-    inside = [a for a in s if a not in out]
-    inner = assemble(1, inside, m[first:last])
-    return products.times(const(c), *out, *m[:first], make(op, (inner, lower, upper)), *m[last:])
-
-
-def _counts(lower: Expr, upper: Expr) -> bool:
-    """Whether the number of terms is ``upper - lower + 1``: whether the sum cannot be empty."""
-    first, last = number_of(lower), number_of(upper)
-    if first is not None and last is not None:
-        return last >= first
-    return first == 1 and (has(upper, POSITIVE) or has(upper, NONNEGATIVE))

@@ -8,8 +8,7 @@ rule stands for any expression of its kind that has the declared facts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from matcalc.dims import ONE, Dim
 from matcalc.expr import Expr, Number, make, postorder, substitute, variables
@@ -18,12 +17,12 @@ from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Var, const, ones, size, var
-from matcalc.simplify import heads, powers, products, sums
+from matcalc.simplify import hadamards, heads, products, sums
 from matcalc.simplify.cost import look
 from matcalc.simplify.rules import SECTIONS, Row
-from matcalc.simplify.terms import Term, assemble, exact, term
+from matcalc.simplify.terms import Term, exact, ratio, term
 
-Binding = dict[Union[Expr, str], Union[Expr, Dim]]  # variables of the rule, and its dimensions by name
+Binding = dict[Expr | str, Expr | Dim]  # variables of the rule, and its dimensions by name
 
 
 class Rule(NamedTuple):
@@ -35,7 +34,7 @@ class Rule(NamedTuple):
 
 
 def kind(e: Expr) -> str:
-    """The name under which rules are filed: of the function or primitive, seen through powers, transposes and numbers."""
+    """The name under which rules are filed: of the function or primitive, through powers, transposes and numbers."""
     op = e.op
     while op is POWER or op is TRANSPOSE or (op is PRODUCT and len(e.args) == 2 and isinstance(e.args[0].op, Const)):
         e = e.args[-1] if op is PRODUCT else e.args[0]
@@ -74,7 +73,8 @@ def read(row: Row) -> list[Rule]:
 
 def _own(e: Expr) -> Expr:
     """The expression in variables that no user can name, so that patterns share no node with users' expressions."""
-    return substitute(e, {v: var("?" + v.op.name, v.shape, *v.op.declared) for v in variables([e]) if isinstance(v.op, Var)})
+    own = {v: var("?" + v.op.name, v.shape, *v.op.declared) for v in variables([e]) if isinstance(v.op, Var)}
+    return substitute(e, own)
 
 
 def without_rules(e: Expr) -> Expr:
@@ -126,7 +126,7 @@ def applied(rule: Rule, e: Expr) -> Expr | None:
         return _in_sum(rule, e)
     if op is HADAMARD and e.op is HADAMARD:
         for bound, rest in _subset(pattern.args, e.args, {}):
-            return powers.hadamard(instance(rule.right, bound), *rest)
+            return hadamards.hadamard(instance(rule.right, bound), *rest)
         return None
     if op is PRODUCT and e.op is PRODUCT:
         return _in_product(rule, e)
@@ -141,25 +141,23 @@ def _in_sum(rule: Rule, e: Expr) -> Expr | None:
     given = [term(a) for a in e.args]
     for i, t in enumerate(given):
         for bound in _match_parts(wanted[0], t, {}):
-            ratio = Fraction(t.coefficient) / Fraction(wanted[0].coefficient) if not isinstance(t.coefficient, float) else None
-            if ratio is None:
-                continue
-            for complete, used in _rest_of_sum(wanted[1:], given, ratio, bound, (i,)):
+            times = ratio(t.coefficient, wanted[0].coefficient)
+            for complete, used in _rest_of_sum(wanted[1:], given, times, bound, (i,)):
                 rest = [a for k, a in enumerate(e.args) if k not in used]
-                return sums.plus(products.times(const(exact(ratio)), instance(rule.right, complete)), *rest)
+                return sums.plus(products.times(const(times), instance(rule.right, complete)), *rest)
     return None
 
 
 def _rest_of_sum(
-    wanted: Sequence[Term], given: Sequence[Term], ratio: Number, bound: Binding, used: tuple[int, ...]
+    wanted: Sequence[Term], given: Sequence[Term], times: Number, bound: Binding, used: tuple[int, ...]
 ) -> Iterator[tuple[Binding, tuple[int, ...]]]:
     if not wanted:
         yield bound, used
         return
     for i, t in enumerate(given):
-        if i not in used and t.coefficient == wanted[0].coefficient * ratio:
+        if i not in used and t.coefficient == exact(wanted[0].coefficient * times):
             for b in _match_parts(wanted[0], t, bound):
-                yield from _rest_of_sum(wanted[1:], given, ratio, b, (*used, i))
+                yield from _rest_of_sum(wanted[1:], given, times, b, (*used, i))
 
 
 def _match_parts(wanted: Term, given: Term, bound: Binding) -> Iterator[Binding]:
@@ -171,15 +169,15 @@ def _match_parts(wanted: Term, given: Term, bound: Binding) -> Iterator[Binding]
 
 def _in_product(rule: Rule, e: Expr) -> Expr | None:
     wanted, given = term(rule.left), term(e)
-    coefficient = given.coefficient / Fraction(wanted.coefficient) if wanted.coefficient != 1 else given.coefficient
+    coefficient = ratio(given.coefficient, wanted.coefficient)
     for bound, rest in _subset(wanted.scalars, given.scalars, {}):
         n = len(wanted.factors)
         if not n:
-            return products.times(const(exact(coefficient)), instance(rule.right, bound), *rest, *given.factors)
+            return products.times(const(coefficient), instance(rule.right, bound), *rest, *given.factors)
         for i in range(len(given.factors) - n + 1):
             for complete in _run(wanted.factors, given.factors[i : i + n], bound):
                 new = instance(rule.right, complete)
-                return products.times(const(exact(coefficient)), *rest, *given.factors[:i], new, *given.factors[i + n :])
+                return products.times(const(coefficient), *rest, *given.factors[:i], new, *given.factors[i + n :])
     return None
 
 
@@ -239,10 +237,9 @@ def matches(pattern: Expr, e: Expr, bound: Binding) -> Iterator[Binding]:
     elif op is PRODUCT:
         t, u = term(pattern), term(e)
         if t.coefficient == u.coefficient:
-            if pattern.is_scalar and t.scalars and u.scalars and len(t.scalars) == len(u.scalars) == 1:
-                if t.scalars[0] is pattern and u.scalars[0] is e:  # runs such as x'*y
-                    yield from _run(pattern.args, e.args, b)
-                    return
+            if t.scalars == (pattern,) and u.scalars == (e,):  # chains such as x'*y
+                yield from _run(pattern.args, e.args, b)
+                return
             yield from _match_parts(t, u, b)
     else:
         yield from _run(pattern.args, e.args, b)
@@ -309,11 +306,13 @@ def _leaf(op: Primitive) -> Expr:
 def _renamed(op: Primitive, names: dict[str, Dim]) -> Primitive:
     if not any(isinstance(p, (Dim, tuple)) for p in op.params):
         return op
-    new = [
-        p.substitute(names) if isinstance(p, Dim) else tuple([d.substitute(names) if isinstance(d, Dim) else d for d in p]) if isinstance(p, tuple) else p
-        for p in op.params
-    ]
-    return type(op)(*new)
+    return type(op)(*[_put_in(p, names) for p in op.params])
 
 
-__all__ = ["Rule", "applied", "assemble", "read", "rewritten", "rules"]
+def _put_in(parameter: object, names: dict[str, Dim]) -> object:
+    if isinstance(parameter, tuple):
+        return tuple([_put_in(p, names) for p in parameter])
+    return parameter.substitute(names) if isinstance(parameter, Dim) else parameter
+
+
+__all__ = ["Rule", "applied", "read", "rewritten", "rules", "settled"]

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Union
+from typing import TypeAlias
 
-from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
-from matcalc.facts import DIAGONAL, NONNEGATIVE, POSITIVE, has
+from matcalc.facts import NONNEGATIVE, POSITIVE, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.algebra import power as raw_power
 from matcalc.primitives.base import zeros
 from matcalc.primitives.elementwise import abs_, exp, sigmoid, sign, sqrt
 from matcalc.primitives.functions import Elementwise, Function
-from matcalc.primitives.leaves import Const, Identity, Ones, const, number_of, ones
+from matcalc.primitives.leaves import Const, Ones, const, number_of, ones
 from matcalc.primitives.products import INNER
 from matcalc.primitives.reductions import NORM2
-from matcalc.primitives.structure import Diagonal, DiagonalPart
-from matcalc.simplify import match, products, sums, transposes
-from matcalc.simplify.cost import factor_order, look
+from matcalc.simplify import hadamards, products, sums, transposes
+from matcalc.simplify.cost import factor_order
 from matcalc.simplify.terms import assemble, exact, is_run, term
 
-Exponent = Union[Number, Expr]
+Exponent: TypeAlias = Number | Expr
 HALF = Fraction(1, 2)
-_LONGEST = 12  # elementwise products of more factors are not joined with others: a shared graph would grow
 
 _EXP, _SQRT, _ABS, _SIGN, _SIGMOID = (Elementwise(f, 0) for f in (exp, sqrt, abs_, sign, sigmoid))
 
@@ -40,11 +37,10 @@ def split(e: Expr) -> tuple[Expr, Exponent]:
         base, p = e.args
         if p.is_scalar:
             number = number_of(p)
-            inner, first = split(base) if number is not None and (base.op is _SQRT or base.op is INNER or (base.op is PRODUCT and is_run(base)) or base.op is POWER) else (base, 1)
-            if first == 1:
-                return base, p if number is None else number
-            if isinstance(number, int) and isinstance(first, (int, Fraction)):  # (x^(1/2))^2 is x
-                return inner, exact(first * number)  # type: ignore[operator]
+            if isinstance(number, int) and (base.op in (_SQRT, INNER, POWER) or is_run(base)):
+                inner, first = split(base)
+                if isinstance(first, (int, Fraction)):  # (x^(1/2))^2 is x
+                    return inner, exact(first * number)
             return base, p if number is None else number
         return e, 1
     if op is _SQRT:
@@ -69,7 +65,13 @@ def raised(base: Expr, exponent: Exponent) -> Expr:
         return base
     if base.op is TRANSPOSE:
         return transposes.transposed(raised(base.args[0], exponent))
-    if base.op is NORM2 and isinstance(exponent, int) and exponent % 2 == 0 and base.args[0].is_column and base.args[0].op.is_variable:
+    if (
+        base.op is NORM2
+        and isinstance(exponent, int)
+        and exponent % 2 == 0
+        and base.args[0].is_column
+        and base.args[0].op.is_variable
+    ):  # of a bare vector x'*x is shorter
         square = make(PRODUCT, (transposes.transposed(base.args[0]), base.args[0]))
         return square if exponent == 2 else make(POWER, (square, const(exponent // 2)))
     if exponent == HALF:
@@ -106,11 +108,11 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
             exponents[base] = p
         else:
             repeated = True
-            exponents[base] = exact(before + p) if not isinstance(before, Expr) and not isinstance(p, Expr) else sums.plus(_expr(before), _expr(p))
+            exponents[base] = sums_of(before, p)
     if logs:
         repeated |= _merge_exponentials(exponents, logs)
     repeated |= _merge_sigmoids(exponents)
-    if _ABS_OR_SIGN(exponents):
+    if _has_signs(exponents):
         repeated |= _merge_signs(exponents)
     if not repeated:
         if len(kept) > 1:
@@ -143,7 +145,7 @@ def _expr(p: Exponent) -> Expr:
     return p if isinstance(p, Expr) else const(p)
 
 
-def _ABS_OR_SIGN(exponents: dict[Expr, Exponent]) -> bool:
+def _has_signs(exponents: dict[Expr, Exponent]) -> bool:
     return any(b.op is _ABS or b.op is _SIGN for b in exponents)
 
 
@@ -155,13 +157,15 @@ def _merge_exponentials(exponents: dict[Expr, Exponent], logs: list[Expr]) -> bo
     if not logs:
         return True
     (t,) = logs
-    other = products.unary(_SIGMOID, products.times(const(-1), t))
-    p = exponents.get(other)
-    if isinstance(p, Expr) or p is None or p < 1:
-        return False
-    exponents[other] = p - 1
     same = products.unary(_SIGMOID, t)
-    exponents[same] = exact(exponents.get(same, 0) + 1)  # type: ignore[operator]
+    for other in (products.unary(_SIGMOID, products.times(const(-1), t)), complement(same)):
+        p = exponents.get(other, 0)
+        if not isinstance(p, Expr) and p >= 1:
+            break
+    else:
+        return False
+    exponents[other] = exact(p - 1)
+    exponents[same] = sums_of(exponents.get(same, 0), 1)
     logs.clear()
     return True
 
@@ -172,15 +176,20 @@ def _merge_sigmoids(exponents: dict[Expr, Exponent]) -> bool:
     changed = False
     for b in both:
         other = products.unary(_SIGMOID, products.times(const(-1), b.args[0]))
-        if other in exponents:
-            rest = sums.plus(const(1), products.times(const(-1), other))
+        if exponents[b] != 0 and exponents.get(other, 0) != 0:
+            rest = complement(other)
             exponents[rest] = sums_of(exponents.get(rest, 0), exponents.pop(b))
             changed = True
     return changed
 
 
+def complement(s: Expr) -> Expr:
+    """``1 - s`` for s = sigmoid(t), left as it is where s stands beside it."""
+    return make(ADD, (const(1), make(PRODUCT, (const(-1), s))))
+
+
 def _merge_signs(exponents: dict[Expr, Exponent]) -> bool:
-    """``abs(x)*sign(x)`` is x, ``x*sign(x)`` is abs(x), ``x/abs(x)`` is sign(x), even powers of abs(x) are those of x."""
+    """``abs(x)*sign(x)`` is x, ``x*sign(x)`` abs(x), ``x/abs(x)`` sign(x), an even power of abs(x) that of x."""
     changed = False
     for base in list(exponents):
         p = exponents[base]
@@ -215,154 +224,6 @@ def sums_of(a: Exponent, b: Exponent) -> Exponent:
     return exact(a + b)
 
 
-def hadamard(*factors: Expr) -> Expr:
-    """The elementwise product of simplified factors."""
-    coefficient: Number = 1
-    scalars: list[Expr] = []
-    entries: list[Expr] = []
-    shape = None
-    for f in factors:
-        if not f.is_scalar and shape is None:
-            shape = f.shape
-        c, s, m = term(f)
-        coefficient = exact(coefficient * c)
-        scalars += s
-        if len(m) == 1:
-            x = m[0]
-            if x.op is HADAMARD and len(x.args) <= _LONGEST:
-                entries += x.args
-            elif not isinstance(x.op, Ones):
-                entries.append(x)
-        elif m:
-            entries.append(f if c == 1 and not s else assemble(1, (), m))
-    if shape is None:
-        return products.times(*factors)
-    if not coefficient:
-        return zeros(shape)
-    if shape[0] is ONE:  # rows are handled as columns
-        column = hadamard(*[transposes.transposed(e) for e in entries]) if entries else ones(shape[1])
-        return products.times(const(coefficient), *scalars, transposes.transposed(column))
-    joined = _entrywise(entries, shape) if entries else ones(*shape)
-    if coefficient == 1 and not scalars:
-        return joined
-    return products.times(const(coefficient), *scalars, joined)
-
-
-def _entrywise(entries: list[Expr], shape: tuple[object, object]) -> Expr:
-    if len(entries) > 1 and shape[1] is not ONE:
-        special = _of_matrices(entries)
-        if special is not None:
-            return special
-    coefficient, kept = combine(entries) if len(entries) > 1 else (1, entries)
-    if len(kept) > 1:
-        spread = distributed(kept)
-        if spread is not None:
-            return products.times(const(coefficient), hadamard(*spread))
-    if not kept:
-        joined = ones(*entries[0].shape)
-    elif len(kept) == 1:
-        joined = kept[0]
-    else:
-        joined = match.settled(make(HADAMARD, tuple(kept)))
-    return joined if coefficient == 1 else products.times(const(coefficient), joined)
-
-
-def distributed(factors: list[Expr]) -> list[Expr] | None:
-    """Commuting factors with those that a sum among them divides by multiplied into it: ``s*(a/s - b)`` is ``a - b*s``.
-
-    Every use removes the factors in question, so it ends; None where there is nothing to cancel.
-    """
-    for i, f in enumerate(factors):
-        if f.op is not ADD:
-            continue
-        below = _divisors_in(f)
-        if not below:
-            continue
-        hit = [g for k, g in enumerate(factors) if k != i and _cancels(g, below)]
-        if hit:
-            rest = [g for k, g in enumerate(factors) if k != i and g not in hit]
-            inner = sums.plus(*[hadamard(a, *hit) for a in f.args])
-            if look(inner).cost < look(f).cost + sum([look(g).cost + 2 for g in hit]):
-                return [*rest, inner]
-    return None
-
-
-def commuting(factors: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """The elementwise factors of a term that is no product of matrices."""
-    if len(factors) != 1:
-        return ()
-    return factors[0].args if factors[0].op is HADAMARD else factors
-
-
-def _divisors_in(total: Expr) -> set[Expr]:
-    """What the terms of a sum divide by."""
-    known: set[Expr] | None = total.memo.get("divisors")
-    if known is None:
-        known = set()
-        for a in total.args:
-            _, s, m = term(a)
-            for f in (*s, *commuting(m)):
-                if f.op is _EXP and term(f.args[0]).coefficient < 0:
-                    known.add(products.unary(_EXP, products.times(const(-1), f.args[0])))
-                base, p = split(f)
-                if not isinstance(p, Expr) and p < 0:
-                    known.add(base)
-                    if base.op is ADD:
-                        other = sums.flipped(base)
-                        if other is not None:
-                            known.add(other)
-        total.memo["divisors"] = known
-    return known
-
-
-def _cancels(g: Expr, below: set[Expr]) -> bool:
-    if g.op is _EXP:
-        return g in below
-    base, p = split(g)
-    return base in below and not isinstance(p, Expr) and p > 0
-
-
-def _of_matrices(entries: list[Expr]) -> Expr | None:
-    """Elementwise products of matrices that have a shorter form."""
-    for i, e in enumerate(entries):
-        rest = entries[:i] + entries[i + 1 :]
-        if isinstance(e.op, Identity) or (isinstance(e.op, Diagonal) or has(e, DIAGONAL)):
-            part = [a.args[0] if isinstance(a.op, Diagonal) else make(DiagonalPart(), (a,)) for a in rest]
-            if isinstance(e.op, Identity):
-                return products.unary(Diagonal(), hadamard(*[products.unary(DiagonalPart(), p) for p in rest]))
-            if isinstance(e.op, Diagonal):
-                part = [products.unary(DiagonalPart(), a) for a in rest]
-                return products.unary(Diagonal(), hadamard(e.args[0], *part))
-    if sum(transposes.gain(e) for e in entries) <= -2:
-        return transposes.transposed(hadamard(*[transposes.transposed(e) for e in entries]))
-    # (x*y') .* (u*v') is (x .* u)*(y .* v)', and (x*ones') .* M is diag(x)*M.
-    outer = [e for e in entries if is_outer(e)]
-    if len(outer) > 1:
-        rest = [e for e in entries if not is_outer(e)]
-        columns = [products.cut(e.args) for e in outer]
-        left = hadamard(*[c for c, _ in columns])
-        right = hadamard(*[transposes.transposed(r) for _, r in columns])
-        return hadamard(products.times(left, transposes.transposed(right)), *rest)
-    if len(outer) == 1:
-        rest = [e for e in entries if e is not outer[0]]
-        if rest:
-            column, row = products.cut(outer[0].args)
-            if is_ones_row(row):
-                return products.times(products.unary(Diagonal(), column), hadamard(*rest))
-            if isinstance(column.op, Ones):
-                return products.times(hadamard(*rest), products.unary(Diagonal(), transposes.transposed(row)))
-    return None
-
-
-def is_outer(e: Expr) -> bool:
-    """Whether a product is a column times a row."""
-    return e.op is PRODUCT and not e.is_scalar and any(a.rows is ONE for a in e.args[1:] if not a.is_scalar)
-
-
-def is_ones_row(e: Expr) -> bool:
-    return (e.op is TRANSPOSE and isinstance(e.args[0].op, Ones)) or (isinstance(e.op, Ones) and e.rows is ONE)
-
-
 def power(base: Expr, exponent: Expr) -> Expr:
     """The elementwise power of simplified operands."""
     p = number_of(exponent)
@@ -389,11 +250,15 @@ def power(base: Expr, exponent: Expr) -> Expr:
         if p is not None and c > 0 and c != 1:
             rest = assemble(1, s, m)
             return products.times(raw_power(const(c), exponent), power(rest, exponent))
-        return make(POWER, (base, exponent)) if p != HALF else products.unary(_SQRT, base)
+        out = [a for a in (*s, *entries) if has(a, NONNEGATIVE) or has(a, POSITIVE)]
+        if out and c == 1:
+            rest = hadamards.hadamard(const(1), *[a for a in (*s, *entries) if a not in out])
+            return hadamards.hadamard(*[power(a, exponent) for a in out], power(rest, exponent))
+        return raised(base, exponent if p is None else p)
     if parts > 1:
         number = raw_power(const(c), exponent) if c != 1 else const(1)
         scalars = products.times(number, *[power(a, exponent) for a in s])
-        return hadamard(scalars, *[power(a, exponent) for a in entries]) if m else scalars
+        return hadamards.hadamard(scalars, *[power(a, exponent) for a in entries]) if m else scalars
     return _power_of_atom(base, exponent, p)
 
 
@@ -438,4 +303,4 @@ def _one_plus_exp(e: Expr) -> Expr | None:
     return None
 
 
-__all__ = ["applied", "combine", "hadamard", "is_ones_row", "is_outer", "power", "raised", "split"]
+__all__ = ["combine", "power", "raised", "split"]

@@ -10,12 +10,12 @@ from matcalc.facts import DIAGONAL, INVERTIBLE, ORTHOGONAL, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.algebra import product as raw_product
 from matcalc.primitives.base import Primitive
-from matcalc.primitives.leaves import Const, Identity, Ones, const, identity, number_of, ones
+from matcalc.primitives.leaves import Identity, Ones, const, identity, number_of, ones
 from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
 from matcalc.primitives.products import KRON
 from matcalc.primitives.reductions import NORM2, SUM, Sum
 from matcalc.primitives.structure import Diagonal
-from matcalc.simplify import heads, match, powers, sums, transposes
+from matcalc.simplify import hadamards, heads, match, powers, sums, transposes
 from matcalc.simplify.cost import factor_order, look, scalar_order
 from matcalc.simplify.terms import assemble, exact, term
 
@@ -43,9 +43,9 @@ def times(*operands: Expr) -> Expr:
     if len(factors) > 1:
         factors = _ones_cut(factors)
     if factors:
-        c, s, factors = _chain(factors)
+        c, more, factors = _chain(factors)
         coefficient = coefficient * c
-        scalars += s
+        scalars += more
         if scalars and factors:
             found = _adjugate(scalars, factors)
             if found is not None:
@@ -54,7 +54,7 @@ def times(*operands: Expr) -> Expr:
         c, scalars = powers.combine(scalars)
         coefficient = coefficient * c
         if len(scalars) > 1:
-            spread = powers.distributed(scalars)
+            spread = hadamards.distributed(scalars)
             if spread is not None:
                 return times(const(exact(coefficient)), *spread, *factors)
             scalars.sort(key=scalar_order)
@@ -65,22 +65,22 @@ def times(*operands: Expr) -> Expr:
         return raw_product(const(0), *factors)
     if coefficient != 1 or len(factors) + len(scalars) > 1:
         coefficient = _signs(coefficient, scalars, factors)
-    if coefficient != 1:
-        if len(scalars) + len(factors) == 1:
-            only = (scalars or factors)[0]
-            if only.op is ADD:
-                spread = sums.scaled(coefficient, only)
-                if spread is not None:
-                    return spread
-            elif only.op is TRANSPOSE and only.args[0].op is ADD:
-                return transposes.transposed(times(const(coefficient), only.args[0]))
+    if coefficient != 1 and len(scalars) + len(factors) == 1:
+        only = (scalars or factors)[0]
+        if only.op is ADD:
+            scaled = sums.scaled(coefficient, only)
+            if scaled is not None:
+                return scaled
+        elif only.op is TRANSPOSE and only.args[0].op is ADD:
+            return transposes.transposed(times(const(coefficient), only.args[0]))
     return match.settled(assemble(coefficient, scalars, factors))
 
 
 def _ones_cut(factors: list[Expr]) -> list[Expr]:
-    """A matrix of ones among other factors is a column times a row; a column of ones times a row of them is a matrix."""
-    if len(factors) == 2 and isinstance(factors[0].op, Ones) and powers.is_ones_row(factors[1]) and factors[0].cols is ONE:
-        return [ones(factors[0].rows, factors[1].cols)]
+    """A matrix of ones beside other factors as a column times a row; such a column times a row alone as a matrix."""
+    first, last = factors[0], factors[-1]
+    if len(factors) == 2 and isinstance(first.op, Ones) and first.cols is ONE and hadamards.is_ones_row(last):
+        return [ones(first.rows, last.cols)]
     out: list[Expr] = []
     for f in factors:
         if isinstance(f.op, Ones) and f.rows is not ONE and f.cols is not ONE:
@@ -91,7 +91,7 @@ def _ones_cut(factors: list[Expr]) -> list[Expr]:
 
 
 def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Number:
-    """The differences among the factors turned: alike where they are the same up to sign, and so as to take up a minus.
+    """The differences among the factors turned: alike where they differ by sign, and to take up a minus.
 
     ``-x*(a - b)`` is ``x*(b - a)``, and ``(b - a)*(a - b)'`` is ``-(a - b)*(a - b)'``.
     """
@@ -157,7 +157,8 @@ def _chain(factors: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
         if run[0].rows is ONE and run[-1].cols is ONE:
             c, s, _ = term(_scalar(run))
         else:
-            c, s, run = _settled(run)
+            c, rest, run = _settled(run)
+            s = tuple(rest)
             kept += run
         coefficient = coefficient * c
         scalars += s
@@ -199,15 +200,15 @@ def _with_vector(out: list[Expr]) -> list[Expr] | None:
     if last.cols is ONE:
         for i, f in enumerate(out[:-1]):
             if f.op is _DIAGONAL:
-                return [*out[:i], powers.hadamard(f.args[0], times(*out[i + 1 :]))]
+                return [*out[:i], hadamards.hadamard(f.args[0], times(*out[i + 1 :]))]
         if isinstance(last.op, Ones) and len(out) > 1:
             return [*out[:-2], unary(Sum(1), out[-2])]
     if first.rows is ONE:
         for i in range(len(out) - 1, 0, -1):
             if out[i].op is _DIAGONAL:
-                column = powers.hadamard(out[i].args[0], transposes.transposed(times(*out[:i])))
+                column = hadamards.hadamard(out[i].args[0], transposes.transposed(times(*out[:i])))
                 return [transposes.transposed(column), *out[i + 1 :]]
-        if powers.is_ones_row(first):
+        if hadamards.is_ones_row(first):
             return [unary(Sum(0), out[1]), *out[2:]]
     return None
 
@@ -222,8 +223,8 @@ def _neighbours(a: Expr, b: Expr) -> Parts | None:
     if isinstance(b.op, Identity):
         return 1, (), (a,)
     if a.op is _DIAGONAL and b.op is _DIAGONAL:
-        return term(unary(_DIAGONAL, powers.hadamard(a.args[0], b.args[0])))
-    if a.rows is a.cols and (a is b or a.op in _POWERS or b.op in _POWERS or _inverse_transpose(a) or _inverse_transpose(b)):
+        return term(unary(_DIAGONAL, hadamards.hadamard(a.args[0], b.args[0])))
+    if a.rows is a.cols and (a is b or _is_power(a) or _is_power(b)):
         x, j = matrix_power(a)
         y, k = matrix_power(b)
         if x is y:
@@ -246,8 +247,8 @@ def _neighbours(a: Expr, b: Expr) -> Parts | None:
     return None
 
 
-def _inverse_transpose(a: Expr) -> bool:
-    return a.op is TRANSPOSE and a.args[0].op in _POWERS
+def _is_power(a: Expr) -> bool:
+    return a.op in _POWERS or (a.op is TRANSPOSE and a.args[0].op in _POWERS)
 
 
 def matrix_power(a: Expr) -> tuple[Expr, Number | Expr]:
@@ -258,8 +259,8 @@ def matrix_power(a: Expr) -> tuple[Expr, Number | Expr]:
     if a.op is INV:
         return a.args[0], -1
     if a.op is MATRIX_POWER:
-        k = number_of(a.args[1])
-        return a.args[0], a.args[1] if k is None else k
+        number = number_of(a.args[1])
+        return a.args[0], a.args[1] if number is None else number
     return a, 1
 
 
@@ -304,7 +305,7 @@ def _settled_ends(run: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
 def dot(run: list[Expr]) -> Expr:
     """A settled chain from a row to a column."""
     first, last = run[0], run[-1]
-    if powers.is_ones_row(first):
+    if hadamards.is_ones_row(first):
         return unary(SUM, times(*run[1:]))
     if isinstance(last.op, Ones):
         return unary(SUM, times(*run[:-1]))
@@ -327,14 +328,14 @@ def reading(e: Expr) -> tuple[int, int, str, int]:
 
 def of_entries(a: Expr, b: Expr) -> Expr:
     """The sum of the entries of ``a .* b`` for two columns: a bare name times the rest, where there is one."""
-    joined = powers.hadamard(a, b)
+    joined = hadamards.hadamard(a, b)
     c, s, m = term(joined)
     scale = assemble(c, s, ())
     if len(m) != 1 or m[0].op is not HADAMARD:
         return times(scale, unary(SUM, assemble(1, (), m)) if m else const(1))
     split = [powers.split(a) for a in m[0].args]
     if all(p == 2 for _, p in split):
-        return times(scale, powers.power(unary(NORM2, powers.hadamard(*[a for a, _ in split])), const(2)))
+        return times(scale, powers.power(unary(NORM2, hadamards.hadamard(*[a for a, _ in split])), const(2)))
     if any(not isinstance(p, Expr) and p < 0 for _, p in split):
         return times(scale, make(SUM, m))
     entries = list(m[0].args)
@@ -368,4 +369,3 @@ def is_diagonal(e: Expr) -> bool:
 
 
 __all__ = ["cut", "dot", "invertible", "matrix_power", "of_entries", "raised", "times", "unary"]
-_ = (Const, ones)

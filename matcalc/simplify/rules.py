@@ -42,7 +42,7 @@ expm1-log1p             expm1(log1p(A)) = A                             A in R^{
 log-softmax             x - logsumexp(x) = log_softmax(x)               x in R^n
 
 [Add: sigmoid]
-sigmoid-complement      1 - sigmoid(-A) = sigmoid(A)                    A in R^{m x n} or R
+sigmoid-complement      1 - sigmoid(A) = sigmoid(-A)                    A in R^{m x n} or R
 
 [Add: sin]
 pythagoras              sin(a)^2 + cos(a)^2 = 1                         a in R

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from matcalc.expr import Expr, make
-from matcalc.facts import ORTHOGONAL, POSITIVE, has
+from matcalc.facts import ORTHOGONAL, has
 from matcalc.primitives.algebra import PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.elementwise import log
 from matcalc.primitives.leaves import Identity, const, identity, number_of, size
-from matcalc.primitives.matrix import DET, EXPM, INV, LOGDET, MATRIX_POWER, Adj, Det, Expm, Inv, LogDet, MatrixPower, Pinv
+from matcalc.primitives.matrix import (
+    DET,
+    EXPM,
+    INV,
+    LOGDET,
+    MATRIX_POWER,
+    Adj,
+    Det,
+    Expm,
+    Inv,
+    LogDet,
+    MatrixPower,
+    Pinv,
+)
 from matcalc.primitives.products import KRON
 from matcalc.primitives.structure import Diagonal
 from matcalc.simplify import powers, products, sums, transposes
 from matcalc.simplify.heads import handles
-from matcalc.simplify.terms import assemble, term
+from matcalc.simplify.terms import assemble, magnitude, term
 
 _MINUS = const(-1)
 
@@ -134,7 +147,7 @@ def logdet(x: Expr) -> Expr:
     if inner is PRODUCT:
         c, s, m = term(x)
         if c != 1 or s:
-            scale = of(log, of(abs_, products.times(const(abs(c)), *s)))
+            scale = of(log, of(abs_, products.times(const(magnitude(c)), *s)))
             return sums.plus(products.times(size(x.rows), scale), logdet(assemble(1, (), m)))
         if all(a.rows is a.cols for a in x.args):
             return sums.plus(*[logdet(a) for a in x.args])
@@ -172,6 +185,3 @@ def _expm(op: Primitive, args: tuple[Expr, ...]) -> Expr:
 
         return products.unary(x.op, of(exp, x.args[0]))
     return make(op, (x,))
-
-
-_ = POSITIVE

@@ -28,6 +28,15 @@ def exact(value: Number) -> Number:
     return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
+def magnitude(c: Number) -> Number:
+    return -c if c < 0 else c
+
+
+def ratio(a: Number, b: Number) -> Number:
+    """The quotient, exact where both numbers are."""
+    return a / b if isinstance(a, float) or isinstance(b, float) else exact(Fraction(a) / b)
+
+
 def term(e: Expr) -> Term:
     """The parts of a simplified expression."""
     op = e.op
@@ -72,8 +81,7 @@ def assemble(coefficient: Number, scalars: Sequence[Expr], factors: Sequence[Exp
             run = args.pop(runs[0])
             args.extend(run.args)
     args.extend(factors)
-    if True:
-        args.extend([s for s in scalars if is_divisor(s)])
+    args.extend([s for s in scalars if is_divisor(s)])
     if coefficient != 1:
         args.insert(0, const(coefficient))
     if not args:
@@ -81,8 +89,13 @@ def assemble(coefficient: Number, scalars: Sequence[Expr], factors: Sequence[Exp
     return args[0] if len(args) == 1 else make(PRODUCT, tuple(args))
 
 
+def assembled(coefficient: Number, scalars: Sequence[Expr], factors: Sequence[Expr]) -> Expr:
+    """As ``assemble``, also where only the number is left."""
+    return assemble(coefficient, scalars, factors) if scalars or factors else const(coefficient)
+
+
 def is_divisor(e: Expr) -> bool:
-    """Whether a scalar factor is written behind, as in ``x/norm2(x)``; the inverse of a size goes in front: ``1/m*X``."""
+    """Whether a scalar factor is written behind, as in ``x/norm2(x)``; the inverse of a size is not: ``1/m*X``."""
     if e.op is not POWER or not (e.args[0].args or e.args[0].op.is_variable):
         return False
     p = number_of(e.args[1])
@@ -94,4 +107,4 @@ def is_run(e: Expr) -> bool:
     return e.op is PRODUCT and e.shape[0] is ONE and not e.args[0].is_scalar
 
 
-__all__ = ["Term", "assemble", "exact", "is_run", "term"]
+__all__ = ["Term", "assemble", "assembled", "exact", "is_divisor", "is_run", "magnitude", "ratio", "term"]

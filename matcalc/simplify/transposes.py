@@ -12,7 +12,7 @@ from matcalc.primitives.base import zeros
 from matcalc.primitives.leaves import Ones, ones
 from matcalc.primitives.matrix import MATRIX_POWER, PINV
 from matcalc.primitives.products import KRON
-from matcalc.simplify import powers, sums
+from matcalc.simplify import hadamards, sums
 
 
 def transposed(e: Expr) -> Expr:
@@ -51,7 +51,7 @@ def _transposed(e: Expr) -> Expr:
         if op is ADD and gain(e) <= 1:
             return sums.plus(*[transposed(a) for a in e.args])
         if op is HADAMARD and gain(e) <= 1:
-            return powers.hadamard(*[transposed(a) for a in e.args])
+            return hadamards.hadamard(*[transposed(a) for a in e.args])
         if op is KRON:
             return make(op, (transposed(e.args[0]), transposed(e.args[1])))
         if op is MATRIX_POWER:

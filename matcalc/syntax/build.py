@@ -42,7 +42,11 @@ def integers(scope: Scope, solution: Solution) -> set[str]:
     found = {name for name, u in scope.undeclared.items() if u.integer} | scope.whole
     for step in scope.steps:
         if step.kind == "power" and solution.shapes[step.args[0]] != solution.shapes[step.args[1]]:
-            name = scope.steps[step.args[1]].name
-            if name:
-                found.add(name)
+            exponent = [step.args[1]]  # and so are the names that it is a sum or product of
+            while exponent:
+                part = scope.steps[exponent.pop()]
+                if part.name:
+                    found.add(part.name)
+                elif part.kind in ("sum", "product"):
+                    exponent += part.args
     return found

@@ -277,3 +277,14 @@ def test_a_claim_beyond_repair_fails_plainly():
 
 def test_a_claim_about_nothing_real_is_inconclusive():
     assert check_claim(log(-(x.T @ x)), x, x).verdict == INCONCLUSIVE
+
+
+def test_a_gradient_that_almost_vanishes_is_tested():
+    sigmoid, z = FUNCTIONS["sigmoid"], x
+    for _ in range(100):
+        z = sigmoid(W @ z)
+    f = c.T @ z
+    g = gradient(f, [x])[x]
+    assert check_gradient(f, {x: g}, trials=1).passed
+    assert check_gradient(f, {x: 2 * g}, trials=1).verdict == FAILED
+    assert check_gradient(f, {x: x - x}, trials=1).verdict == FAILED

@@ -15,8 +15,7 @@ from matcalc.checks.evaluate import evaluate
 from matcalc.checks.taylor import UNSOUND
 from matcalc.expr import postorder
 from matcalc.lowering.compiled import compile_numpy
-from matcalc.primitives import convolution, leaves, loops, registry, structure
-from matcalc.primitives.base import Zeros
+from matcalc.primitives import convolution, loops, registry, structure
 from matcalc.printing.latex import latex
 from matcalc.printing.text import text
 from matcalc.syntax import parse

@@ -315,10 +315,12 @@ def scalar(seed: object, depth: int = 4) -> Expr:
 
 def declarations(e: Expr) -> str:
     """What declares the variables and functions of ``e`` in the language."""
-    said = ["Z in R^{m x n}", "Y in R^{n x p}"]  # so that m, n and p are dimensions
-    for v in variables([e]):
-        said.append(" ".join([v.op.name, "in", shape_text(v.shape), *(f for f in v.op.declared if f != INTEGER)]))
-    return "; ".join([*said, "phi: elementwise", "psi: elementwise"])
+    said = [
+        " ".join([v.op.name, "in", shape_text(v.shape), *(f for f in v.op.declared if f != INTEGER)])
+        for v in variables([e])
+    ]
+    dimensions = "Z in R^{m x n}; Y in R^{n x p}"  # so that m, n and p are some, used or not
+    return "; ".join([dimensions, *said, "phi: elementwise", "psi: elementwise"])
 
 
 __all__ = ["Generator", "declarations", "scalar"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import time
+import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,13 +14,14 @@ from matcalc.dims import ONE, dim
 from matcalc.errors import ArgumentError, LimitError
 from matcalc.expr import make, variables
 from matcalc.lowering import compile_numpy, numpy_source
+from matcalc.primitives import algebra
 from matcalc.primitives.elementwise import FUNCTIONS, exp, log, sigmoid, sin, tanh
 from matcalc.primitives.functions import Defined, Unknown
 from matcalc.primitives.leaves import Index, Size, const, differential_of, identity, ones, var
 from matcalc.primitives.loops import indexed_sum
 from matcalc.primitives.matrix import inv
 from matcalc.primitives.reductions import LogSoftmax, LogSumExp, Max, Norm2, Softmax, total
-from matcalc.primitives.structure import ALL, AT, diagonal, sliced
+from matcalc.primitives.structure import ALL, AT, diagonal, sliced, unit
 
 M, N = dim("m"), dim("n")
 A, X = var("A", (N, N)), var("X", (M, N))
@@ -308,6 +311,29 @@ def test_entries_outside_are_refused():
     raises("index 0 is outside 1..2", fn, [1.0, 2.0], 0)
     raises("index 3 is outside 1..2", fn, [1.0, 2.0], 3)
     raises("which is no whole number", fn, [1.0, 2.0], 1.5)
+    raises("outside", compile_numpy(sliced(x, AT, ALL, const(3))), [1.0, 2.0])
+    raises("reaches to 3, outside 1..2", compile_numpy(sliced(x, (dim(2), dim(3)), ALL)), [1.0, 2.0])
+    raises("outside", compile_numpy(unit(const(3), N)), 2)
+
+
+def test_numbers_beyond_floats_do_no_harm():
+    huge = 10**400
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert compile_numpy(const(huge) * s)(1.0) == np.inf
+        assert compile_numpy(const(Fraction(huge + 1, huge // 10)) * s)(1.0) == 10
+        assert compile_numpy(make(algebra.POWER, (const(3), const(10**9))) * s)(1.0) == np.inf
+        assert np.isnan(compile_numpy(const(-2) ** Fraction(1, 2) * s)(1.0))
+        assert np.isnan(compile_numpy((make(Size("n")) - 5) ** Fraction(1, 2) * x)([1.0])).all()
+
+
+def test_long_sums_and_products():
+    many = [var(f"x{k}", (N, ONE)) for k in range(2000)]
+    values = [np.array([1.0 + (k == 7)]) for k in range(2000)]
+    assert compile_numpy(algebra.add(*many), many)(*values) == 2001
+    assert compile_numpy(algebra.hadamard(*many), many)(*values) == 2
+    square = [var(f"A{k}", (N, N)) for k in range(2000)]
+    assert compile_numpy(algebra.product(*square), square)(*[v[:, None] for v in values]) == 2
 
 
 def test_differentials_are_arguments():
@@ -394,3 +420,14 @@ def test_shapes_that_show_a_size_only_together():
     raises("z must have shape (n + 1,) = (3,) since x is (2,)", fn, np.ones(2), np.ones(8), np.ones(2))
     raises("z must be a vector", fn, np.array(1.0), np.ones(8), np.ones(2))
     raises("x must be a vector", fn, np.ones(3), np.ones(8), 2.0)
+
+
+def test_a_residual_network_adds_each_layer_once():
+    def network(depth):
+        h = x
+        for k in range(depth):
+            h = h + tanh(var(f"W{k}", (N, N)) @ h)
+        return y.T @ h
+
+    short, long = (compile_numpy(network(depth)).source for depth in (20, 80))
+    assert long.count(" + ") < 5 * short.count(" + ")

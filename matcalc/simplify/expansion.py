@@ -1,0 +1,157 @@
+"""Sums tried in another form where something cancels: products of sums written out, fractions over one divisor."""
+
+from __future__ import annotations
+
+from matcalc.dims import SCALAR, Shape
+from matcalc.expr import Expr
+from matcalc.primitives.algebra import ADD, HADAMARD, POWER, TRANSPOSE
+from matcalc.primitives.base import zeros
+from matcalc.primitives.elementwise import sigmoid
+from matcalc.primitives.functions import Elementwise
+from matcalc.primitives.leaves import Ones, const, ones
+from matcalc.simplify import hadamards, powers, products, sums, transposes
+from matcalc.simplify.cost import look
+from matcalc.simplify.terms import assemble, assembled, exact, term
+
+_SIGMOID = Elementwise(sigmoid, 0)
+
+
+def written_out(collected: sums.Terms, shape: Shape) -> Expr | None:
+    """The sum with products of small sums written out, where that makes terms meet and the result is shorter."""
+    count = 0
+    found = False
+    for s, m in collected:
+        width = _width(s, m)
+        found = found or width > 1
+        count += width
+    if not found or count > sums.MOST:
+        return None
+    out: sums.Terms = {}
+    met = False
+    for (s, m), c in collected.items():
+        for part in _distributed(s, m):
+            d, t, f = term(part)
+            if len(f) == 1 and isinstance(f[0].op, Ones) and shape is not SCALAR:
+                f = ()
+            key = (t, f)
+            if key in out:
+                met = True
+            total = exact(out.get(key, 0) + c * d)
+            if total:
+                out[key] = total
+            else:
+                out.pop(key, None)
+    if not met:
+        return None
+    if not out:
+        return zeros(shape)
+    short, plain = sums.built_sum(out, shape), sums.built_sum(collected, shape)
+    return short if look(short).cost <= look(plain).cost else plain
+
+
+def one_sigmoid(collected: sums.Terms) -> sums.Terms:
+    """The terms with ``sigmoid(-t)`` as ``1 - sigmoid(t)`` where ``sigmoid(t)`` occurs in the same sum."""
+    turned = [a for key in collected for a in _atoms(*key) if _is_sigmoid(a) and term(a.args[0]).coefficient < 0]
+    if not turned:
+        return collected
+    present = {b for key in collected for a in _atoms(*key) for b in (a, *_atoms_within(a)) if _is_sigmoid(b)}
+    new = {}
+    for a in turned:
+        other = products.unary(a.op, products.times(const(-1), a.args[0]))
+        if other in present:
+            new[a] = powers.complement(other)
+    if not new:
+        return collected
+    out: sums.Terms = {}
+    for (s, m), c in collected.items():
+        if any(a in new for a in _atoms(s, m)):
+            factors = [_exchanged(f, new) for f in (*s, *hadamards.commuting(m))]
+            d, s, m = term(hadamards.hadamard(*factors))
+            c = exact(c * d)
+        sums.put(out, (s, m), c)
+    return out
+
+
+def _atoms(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> list[Expr]:
+    """The bases of the commuting factors of a term."""
+    return [powers.split(f)[0] for f in (*s, *hadamards.commuting(m)) if f.args]
+
+
+def _atoms_within(e: Expr) -> list[Expr]:
+    """Those of the terms of a sum."""
+    return [b for a in e.args for b in _atoms(*term(a)[1:])] if e.op is ADD else []
+
+
+def _is_sigmoid(e: Expr) -> bool:
+    return e.op is _SIGMOID
+
+
+def _exchanged(f: Expr, new: dict[Expr, Expr]) -> Expr:
+    base, p = powers.split(f)
+    return powers.raised(new[base], p) if base in new else f
+
+
+def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
+    """Fractions over the powers of one sum brought over the highest, where the numerators then become shorter.
+
+    ``1/q - x/q^2`` with q = x + y is ``y/q^2``.
+    """
+    lowest: dict[Expr, int] = {}
+    for s, m in collected:
+        for f in (*s, *hadamards.commuting(m)):
+            if f.op is POWER and f.args[0].op is ADD:
+                base, p = powers.split(f)
+                if isinstance(p, int) and p < 0 and look(base).size <= sums.SMALL:
+                    lowest[base] = min(lowest.get(base, 0), p)
+    if len(lowest) != 1:
+        return None
+    ((base, p),) = lowest.items()
+    over = powers.raised(base, -p)
+    parts = [hadamards.hadamard(assemble(c, s, m) if s or m else const(c), over) for (s, m), c in collected.items()]
+    inner = sums.plus(*parts)
+    whole = hadamards.hadamard(inner, powers.raised(base, p))
+    return whole if look(whole).cost < look(sums.built_sum(collected, shape)).cost else None
+
+
+def _sum_in(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[int, int, Expr] | None:
+    """Where the first small sum among the factors stands: place (0 scalars, 1 factors, 2 elementwise), index."""
+    for i, a in enumerate(s):
+        if a.op is ADD and look(a).size <= 2 * sums.SMALL:
+            return 0, i, a
+    for i, a in enumerate(m):
+        b = a.args[0] if a.op is TRANSPOSE else a
+        if b.op is ADD and look(b).size <= 2 * sums.SMALL:
+            return 1, i, a
+    if len(m) == 1 and m[0].op is HADAMARD:
+        for i, a in enumerate(m[0].args):
+            if a.op is ADD and look(a).size <= 2 * sums.SMALL:
+                return 2, i, a
+    return None
+
+
+def _width(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> int:
+    at = _sum_in(s, m)
+    if at is None:
+        return 1
+    inner = at[2].args[0] if at[2].op is TRANSPOSE else at[2]
+    return len(inner.args)
+
+
+def _distributed(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> list[Expr]:
+    at = _sum_in(s, m)
+    if at is None:
+        return [assembled(1, s, m)]
+    place, i, total = at
+    if total.op is TRANSPOSE:
+        parts = [transposes.transposed(a) for a in total.args[0].args]
+        shape = total.shape
+    else:
+        parts, shape = list(total.args), total.shape
+    if place == 0:
+        return [products.times(*s[:i], a, *s[i + 1 :], *m) for a in parts]
+    if place == 1:
+        # A number spread over the entries of the sum is a matrix once it stands alone in a product.
+        spread = [products.times(a, ones(*shape)) if a.is_scalar else a for a in parts]
+        return [products.times(*s, *m[:i], a, *m[i + 1 :]) for a in spread]
+    args = m[0].args
+    return [hadamards.hadamard(*s, *args[:i], a, *args[i + 1 :]) for a in parts]

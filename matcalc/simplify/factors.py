@@ -1,0 +1,167 @@
+"""Common factors of the terms of a sum, drawn out: scalars, the first or last matrix, elementwise factors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matcalc.dims import SCALAR, Shape
+from matcalc.expr import Expr, make
+from matcalc.primitives.algebra import HADAMARD, POWER, PRODUCT
+from matcalc.primitives.leaves import Ones, const, ones
+from matcalc.primitives.products import INNER
+from matcalc.primitives.structure import Diagonal
+from matcalc.simplify import hadamards, powers, products, sums, transposes
+from matcalc.simplify.cost import look
+from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, term
+
+
+def drawn_out(items: list[Term], shape: Shape) -> list[Term]:
+    """Draws out the most costly common factor, again and again; every step leaves fewer terms."""
+    while 1 < len(items) <= 2 * sums.MOST:
+        counts: dict[tuple[str, Expr], list[int]] = {}
+        for i, t in enumerate(items):
+            for handle in _handles(t):
+                counts.setdefault(handle, []).append(i)
+        best: tuple[tuple[object, ...], tuple[str, Expr], list[int]] | None = None
+        for handle, where in counts.items():
+            if len(where) < 2:
+                continue
+            saving = _saving(handle, where, items, shape)
+            if saving <= 0:
+                continue
+            rank = (-saving, handle[0], look(handle[1]).label, handle[1].digest)
+            if best is None or rank < best[0]:
+                best = (rank, handle, where)
+        if best is None:
+            return items
+        joined = _without_factor(best[1], [items[i] for i in best[2]], shape)
+        items = [t for i, t in enumerate(items) if i not in best[2]]
+        c, s, m = term(joined)
+        if not c:
+            continue
+        sign, s, m = sums.upright_term(s, m)
+        c = c * sign
+        for i, t in enumerate(items):
+            if t.scalars == s and t.factors == m:
+                items[i] = t._replace(coefficient=exact(t.coefficient + c))
+                break
+        else:
+            items.append(Term(c, s, m))
+        items = [t for t in items if t.coefficient]
+    return items
+
+
+def _handles(t: Term) -> list[tuple[str, Expr]]:
+    """What could be drawn out of a term: the scalars, the first and last factor, elementwise factors."""
+    out = [("s", a) for s in t.scalars for a in _divisors(s)]
+    m = t.factors
+    if len(m) == 1:
+        e = m[0]
+        if e.op is HADAMARD:
+            out += [("h", a) for f in e.args for a in _divisors(f)]
+        elif not isinstance(e.op, Ones):
+            out += [("h", a) for a in _divisors(e)]
+    elif m:
+        out += [("l", m[0]), ("r", m[-1])]
+        scaled_matrix = _of_scaled(m)
+        if scaled_matrix is not None:
+            out += [("h", a) for f in hadamards.commuting(scaled_matrix[:1]) for a in _divisors(f)]
+    return out
+
+
+def _of_scaled(m: tuple[Expr, ...]) -> tuple[Expr, Expr] | None:
+    """``A*diag(v)`` and ``diag(v)*A`` as A and what it is multiplied by entry by entry."""
+    if len(m) == 2:
+        a, b = m
+        if isinstance(b.op, Diagonal) and not isinstance(a.op, Diagonal):
+            return a, make(PRODUCT, (ones(a.rows), transposes.transposed(b.args[0])))
+        if isinstance(a.op, Diagonal):
+            return b, make(PRODUCT, (a.args[0], transposes.transposed(ones(b.cols))))
+    return None
+
+
+def _entries(t: Term) -> Sequence[Expr]:
+    """The elementwise factors of a term."""
+    found = _of_scaled(t.factors)
+    if found is not None:
+        return (*hadamards.commuting(found[:1]), found[1])
+    return hadamards.commuting(t.factors)
+
+
+def _divisors(a: Expr) -> tuple[Expr, ...]:
+    """A factor, and the base of a whole power: x divides x^2, and 1/x divides 1/x^2."""
+    if a.op is POWER or a.op is PRODUCT or a.op is INNER:
+        base, p = powers.split(a)
+        if isinstance(p, int) and abs(p) > 1:
+            return (a, *[powers.raised(base, k if p > 0 else -k) for k in range(1, min(abs(p), 4))])
+    return (a,)
+
+
+def _without(factors: Sequence[Expr], a: Expr) -> list[Expr]:
+    """The factors with ``a`` taken out of the one that it divides."""
+    rest = list(factors)
+    if a in rest:
+        rest.remove(a)
+        return rest
+    for i, f in enumerate(rest):
+        if a in _divisors(f):
+            base, p = powers.split(f)
+            _, k = powers.split(a)
+            assert isinstance(p, int) and isinstance(k, int)
+            rest[i] = powers.raised(base, p - k)
+            return rest
+    raise ValueError("not a factor")
+
+
+def _saving(handle: tuple[str, Expr], where: list[int], items: list[Term], shape: Shape) -> int:
+    kind, factor = handle
+    gain = (look(factor).cost + 2) * (len(where) - 1) - 1
+    if kind in "sh" and len(where) < len(items):
+        # Part of a sum of powers stays a polynomial: 1 + x + x^2.
+        places = [items[i].scalars if kind == "s" else _entries(items[i]) for i in where]
+        if any(factor not in place for place in places):
+            return 0
+    if kind == "s":
+        if len(where) < len(items) and shape is not SCALAR and any(not items[i].factors for i in where):
+            return 0
+        return gain
+    if kind == "h":
+        whole = [i for i in where if items[i].factors == (factor,)]
+        if any(len(items[i].factors) > 1 for i in where):
+            gain -= 4
+        if len(whole) == len(where):
+            return gain if all(items[i].scalars for i in whole) or len(whole) > 1 else 0
+        return gain - len(whole)
+    return gain
+
+
+def _without_factor(handle: tuple[str, Expr], group: list[Term], shape: Shape) -> Expr:
+    kind, factor = handle
+    rest: list[Expr] = []
+    size = magnitude(group[0].coefficient)
+    if size != 1 and all(magnitude(t.coefficient) == size for t in group):
+        alike = [t._replace(coefficient=1 if t.coefficient > 0 else -1) for t in group]
+        return products.times(const(size), _without_factor(handle, alike, shape))
+    for c, s, m in group:
+        if kind == "s":
+            rest.append(assembled(c, _without(s, factor), m))
+        elif kind == "l":
+            rest.append(assemble(c, s, m[1:]))
+        elif kind == "r":
+            rest.append(assemble(c, s, m[:-1]))
+        elif m == (factor,):
+            rest.append(assembled(c, s, ()))
+        else:
+            entries = _without(_entries(Term(c, s, m)), factor)
+            left = term(entries[0]).factors if len(entries) == 1 else (make(HADAMARD, tuple(entries)),)
+            rest.append(assemble(c, s, left))
+    inner = sums.summed(tuple(rest), False)
+    if kind == "l":
+        return products.times(factor, inner)
+    if kind == "r":
+        return products.times(inner, factor)
+    if kind == "s" or inner.is_scalar:
+        if kind == "s" and inner.is_scalar and shape is not SCALAR and not any(m for _, _, m in group):
+            return products.times(factor, inner)
+        return products.times(factor, inner) if kind == "s" else products.times(inner, factor)
+    return hadamards.hadamard(factor, inner)

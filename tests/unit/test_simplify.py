@@ -1,0 +1,183 @@
+"""Simplified forms: what a reader would write, whatever the spelling; and the work, which grows with the graph."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import pytest
+
+from matcalc.calculus.gradient import gradient
+from matcalc.dims import ONE, dim
+from matcalc.expr import Expr, make, postorder, variables
+from matcalc.primitives.algebra import add, hadamard, power, product
+from matcalc.primitives.elementwise import tanh
+from matcalc.primitives.functions import Elementwise, Unknown
+from matcalc.primitives.leaves import var
+from matcalc.primitives.reductions import total, tr
+from matcalc.simplify import cost, simplify, simplify_all
+from matcalc.syntax import parse
+
+DECLARED = """A, B in R^{m x n}; C, D, X in R^{n x n}; S in R^{n x n} symmetric; P in R^{n x n} spd; Q in R^{n x n} orthogonal;
+    E in R^{n x n} diagonal; x, y, z in R^n; b, c in R^m; p in R^n positive; a, d, t in R; s in R positive"""
+
+
+def expr(text: str) -> Expr:
+    return parse(text, DECLARED).expr
+
+
+@pytest.mark.parametrize(
+    ("text", "simple"),
+    [
+        # sums
+        ("x + y - x", "y"),
+        ("x/2 + x/3", "5/6*x"),
+        ("2*A*x - 2*b", "2*(A*x - b)"),
+        ("-(A*x - b)", "b - A*x"),
+        ("A*X + A*D", "A*(X + D)"),
+        ("A*x + B*x", "(A + B)*x"),
+        ("x*z' + y*z'", "(x + y)*z'"),
+        ("x .* y + x .* z", "x .* (y + z)"),
+        ("a*x + a*y", "a*(x + y)"),
+        ("(1 - x) .* y - x .* (1 - y)", "y - x"),
+        ("X*(x + y) - X*x", "X*y"),
+        ("a + x + 1 - a", "x + 1"),
+        ("S + S'", "2*S"),
+        ("C' + D'", "(C + D)'"),
+        # transposes
+        ("(A*X)'", "X'*A'"),
+        ("(x'*A'*b)'", "b'*A*x"),
+        ("(C' + D)'", "C + D'"),
+        ("(C + C')'", "C + C'"),
+        ("S*x + S'*x", "2*S*x"),
+        ("C*x + C'*x", "(C + C')*x"),
+        # products
+        ("C^-1*C*x", "x"),
+        ("(C*D)^-1*C", "D^-1"),
+        ("C*C*C^-2*x", "x"),
+        ("C'^-1", "C^-T"),
+        ("Q'*Q*x", "x"),
+        ("Q^-1*x", "Q'*x"),
+        ("x*y'*x", "(y'*x)*x"),
+        ("diag(x)*y", "x .* y"),
+        ("diag(x)*C*y", "x .* (C*y)"),
+        ("diag(x)*diag(y)", "diag(x .* y)"),
+        ("diag(x*y')", "x .* y"),
+        ("(x*y') .* (y*x')", "(x .* y)*(x .* y)'"),
+        ("x*ones(n)' .* C", "diag(x)*C"),
+        ("adj(X)/det(X)", "X^-1"),
+        ("det(X)*X^-1", "adj(X)"),
+        ("adj(X)'/det(X)", "X^-T"),
+        # reductions
+        ("tr(x*y')", "x'*y"),
+        ("tr(A'*B)", "<A, B>"),
+        ("tr(A'*A)", "norm2(A)^2"),
+        ("sum(x .* y)", "x'*y"),
+        ("ones(n)'*x", "sum(x)"),
+        ("A*ones(n)", "sum(A, 1)"),
+        ("ones(m)'*A*ones(n)", "sum(A)"),
+        ("sum(softmax(x))", "1"),
+        ("inner(C, x*y')", "x'*C*y"),
+        ("tr(C*D) - tr(D*C)", "0"),
+        ("logdet(C*D^-1)", "logdet(C) - logdet(D)"),
+        # powers and functions
+        ("norm2(x)*x/norm2(x)", "x"),
+        ("x .* x", "x.^2"),
+        ("x .* y ./ x", "y"),
+        ("exp(-x) ./ (1 + exp(-x))", "sigmoid(-x)"),
+        ("1 ./ (1 + exp(-x))", "sigmoid(x)"),
+        ("log(1 + exp(x))", "softplus(x)"),
+        ("exp(x)/sum(exp(x))", "softmax(x)"),
+        ("log(exp(x))", "x"),
+        ("sqrt(a^2)", "abs(a)"),
+        ("sqrt(s^2)", "s"),
+        ("abs(p)", "p"),
+        ("(a - d)^2 - (d - a)^2", "0"),
+        ("(a - d)/(d - a)", "-1"),
+        ("tanh(-x)", "-tanh(x)"),
+    ],
+)
+def test_simple_form(text: str, simple: str) -> None:
+    assert simplify(expr(text)) is simplify(expr(simple))
+    assert cost(simplify(expr(text))) <= cost(expr(simple))
+
+
+@pytest.mark.parametrize("text", ["sqrt(x.^2)", "abs(x)", "(A'*A)^-1", "C^-1*D", "log(x.^2)", "sigmoid(x) .* (1 - sigmoid(x))"])
+def test_facts_that_are_not_granted_are_not_used(text: str) -> None:
+    assert simplify(expr(text)) is not simplify(expr("x" if expr(text).is_column else "C"))
+
+
+@pytest.mark.parametrize(
+    ("f", "wrt", "simple"),
+    [
+        ("x'*C*x", "x", "(C + C')*x"),
+        ("x'*S*x", "x", "2*S*x"),
+        ("norm2(A*x - b)^2", "x", "2*A'*(A*x - b)"),
+        ("norm2(x)", "x", "x/norm2(x)"),
+        ("logdet(X)", "X", "X^-T"),
+        ("tr(A*X*B')", "X", "A'*B"),
+        ("b'*A*x", "A", "b*x'"),
+        ("c'*log(sigmoid(A*x)) + b'*log(1 - sigmoid(A*x))", "x", "A'*((1 - sigmoid(A*x)) .* c - sigmoid(A*x) .* b)"),
+        ("c'*log(sigmoid(A*x)) + (1 - c)'*log(1 - sigmoid(A*x))", "x", "A'*(c - sigmoid(A*x))"),
+        ("sum(log(1 + exp(-b .* (A*x))))", "x", "-A'*(sigmoid(-b .* (A*x)) .* b)"),
+        ("-c'*log(softmax(A*x))", "x", "A'*(sum(c)*softmax(A*x) - c)"),
+        ("x'*S*x/(x'*x)", "x", "2*(S*x - (x'*S*x)/(x'*x)*x)/(x'*x)"),
+        ("sum(x ./ (x + y))", "x", "y .* (x + y).^-2"),
+        ("norm2(A*x; C*C')^2", "x", "2*A'*C*C'*A*x"),
+    ],
+)
+def test_gradient_as_a_textbook_prints_it(f: str, wrt: str, simple: str) -> None:
+    where = DECLARED if "C*C'" not in f else DECLARED.replace("C, D, X in R^{n x n}", "C, D, X in R^{m x m}")
+    e = parse(f, where).expr
+    x = next(v for v in variables([e]) if v.op.name == wrt)
+    assert simplify(gradient(e, [x])[x]) is simplify(parse(simple, where).expr)
+
+
+def network(layers: int, residual: bool) -> Expr:
+    n = dim("n")
+    h = x = var("x", (n, ONE))
+    weights = [var(f"W{i}", (n, n)) for i in range(layers)]
+    for w in weights:
+        h = add(h, product(w, tanh(product(w, h)))) if residual else make(Elementwise(Unknown("s"), 0), (product(w, h),))
+    f = product(x.T, h)
+    return gradient(f, weights[:1])[weights[0]]
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_work_grows_with_the_graph(residual: bool) -> None:
+    sizes, times = [], []
+    for layers in (40, 160):
+        g = network(layers, residual)
+        start = perf_counter()
+        found = simplify(g)
+        times.append(perf_counter() - start)
+        sizes.append((len(postorder([g])), len(postorder([found]))))
+    (before, after), (long_before, long_after) = sizes
+    assert after <= before and long_after <= long_before
+    assert times[1] < 12 * times[0] + 0.05  # four times the layers; timing is rough
+
+
+@pytest.mark.parametrize("step", ["square", "sum of square", "gram", "hadamard", "logistic map"])
+def test_shared_graphs_are_not_expanded(step: str) -> None:
+    n = dim("n")
+    a = var("A", (n, n))
+    z = add(a, var("B", (n, n)))
+    for _ in range(40):
+        z = {
+            "square": lambda z: product(z, z),
+            "sum of square": lambda z: add(z, product(z, z)),
+            "gram": lambda z: product(z.T, z),
+            "hadamard": lambda z: hadamard(z, z),
+            "logistic map": lambda z: hadamard(z, add(1, product(-1, z))),
+        }[step](z)
+    found = simplify(gradient(tr(z), [a])[a])
+    assert len(postorder([found])) < 4000
+
+
+def test_shared_parts_are_simplified_once() -> None:
+    e, f = simplify_all([expr("norm2(A*x - b + 0*b)"), expr("norm2(A*x - b)^2")])
+    assert e in postorder([f])
+
+
+def test_quotients_of_powers() -> None:
+    x = var("x", (dim("n"), ONE))
+    assert simplify(power(power(x, 2), -1) * x.square() @ var("a")) is simplify(total(var("a")) @ expr("ones(n)"))
