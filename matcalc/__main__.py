@@ -1,4 +1,4 @@
-"""The command line: ``matcalc grad "x'*A*x" --wrt x``. Exit status 0: done; 1: a check failed; 2: the input is wrong."""
+"""The command line: ``matcalc grad "x'*A*x" --wrt x``. Exit status: 0 done, 1 a check failed, 2 wrong input."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _grad(arguments: argparse.Namespace, colour: _Colour) -> int:
             data["check"] = report.as_dict()
         print(json.dumps(data, ensure_ascii=False, indent=2))
     elif arguments.format == "python":
-        print(result.compile(value=arguments.value).source, end="")
+        print(result.source(value=arguments.value).rstrip("\n"))
     elif arguments.format == "latex":
         if arguments.steps:
             from matcalc.printing.steps import steps_latex
@@ -135,7 +135,9 @@ def _text(arguments: argparse.Namespace) -> str:
                 return file.read(LONGEST_INPUT + 1)
         if arguments.expression in (None, "-") or arguments.file == "-":
             if arguments.expression is None and arguments.file is None and sys.stdin.isatty():
-                raise ParseError("no expression is given", hint=f'for instance: matcalc {arguments.command} "x\'*A*x" --wrt x')
+                raise ParseError(
+                    "no expression is given", hint=f'for instance: matcalc {arguments.command} "x\'*A*x" --wrt x'
+                )
             return sys.stdin.read(LONGEST_INPUT + 1)
     except OSError as e:
         raise ParseError(f"{arguments.file} cannot be read: {e.strerror}") from None
@@ -179,9 +181,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
 
     about = argparse.ArgumentParser(add_help=False)
-    about.add_argument("expression", nargs="?", metavar="EXPR", help="the expression or program; - reads standard input")
-    about.add_argument("--wrt", action="append", required=True, metavar="NAMES", help="differentiate by these, as W or W,b")
-    about.add_argument("--where", metavar="DECLARATIONS", help='as "x in R^n; A in R^{n x n} symmetric; phi: elementwise"')
+    about.add_argument(
+        "expression", nargs="?", metavar="EXPR", help="the expression or program; - reads standard input"
+    )
+    about.add_argument(
+        "--wrt", action="append", required=True, metavar="NAMES", help="differentiate by these, as W or W,b"
+    )
+    about.add_argument(
+        "--where", metavar="DECLARATIONS", help='as "x in R^n; A in R^{n x n} symmetric; phi: elementwise"'
+    )
     about.add_argument("--file", metavar="FILE", help="read the program from a file")
     about.add_argument("--seed", type=int, default=0, metavar="N", help="of the random values of a check (default 0)")
 
@@ -205,7 +213,9 @@ def _parser() -> argparse.ArgumentParser:
     grad.add_argument("--check", action="store_true", help="verify the result by numbers; exit status 1 if it fails")
     grad.add_argument("--full", action="store_true", help="write repeated parts out instead of naming them")
     grad.add_argument("--value", action="store_true", help="with --format python: return the value, too")
-    check = command("check", _check, "verify the derived gradient, or a formula that you claim, by numbers", "text", "json")
+    check = command(
+        "check", _check, "verify the derived gradient, or a formula that you claim, by numbers", "text", "json"
+    )
     check.add_argument("--claim", metavar="FORMULA", help="your own formula for the gradient")
     command("rules", _rules, "list the functions and operators with their differentials", of_expression=False)
     completion = command("completion", _completion, "print a completion script for your shell", of_expression=False)

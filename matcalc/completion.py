@@ -42,13 +42,13 @@ def _bash(commands: dict[str, argparse.ArgumentParser]) -> str:
         )
         cases.append(
             f'    {name})\n      case "$previous" in{values}\n'
-            f"        --file) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n      esac\n"
+            f'        --file) COMPREPLY=($(compgen -f -- "$word")); return ;;\n      esac\n'
             f'      COMPREPLY=($(compgen -W "{" ".join(options)}" -- "$word")) ;;'
         )
     return (
         "_matcalc() {\n"
         '  local word="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"\n'
-        "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+        '  if [ "$COMP_CWORD" -eq 1 ]; then\n'
         f'    COMPREPLY=($(compgen -W "{" ".join(commands)} --help --version" -- "$word")); return\n'
         "  fi\n"
         '  case "${COMP_WORDS[1]}" in\n' + "\n".join(cases) + "\n  esac\n}\n"

@@ -50,7 +50,9 @@ class Derivation:
         return steps_text(self)
 
 
-def name_nodes(nodes: Iterable[Expr], preferred: Mapping[Expr, str], taken: Iterable[str], letter: str = "z") -> dict[Expr, str]:
+def name_nodes(
+    nodes: Iterable[Expr], preferred: Mapping[Expr, str], taken: Iterable[str], letter: str = "z"
+) -> dict[Expr, str]:
     """z0, z1, ... for numbers and vectors, Z2 for a matrix, counted through; names in ``taken`` are left out."""
     names: dict[Expr, str] = {}
     used = {*taken, *preferred.values()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from matcalc.calculus.gradient import gradient
 from matcalc.derivation import Derivation
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matcalc.checks.report import Report
     from matcalc.lowering import Compiled
 
-Names: TypeAlias = Union[str, Sequence[str]]
+Names: TypeAlias = str | Sequence[str]
 Functions: TypeAlias = Mapping[str, Sequence[Callable[..., Any]]]
 
 
@@ -75,7 +75,9 @@ class Formula:
         """
         names = split_names(wrt)
         if not names:
-            raise UnknownNameError("no variable is given to differentiate by", hint=f"there is {', '.join(self.variables)}")
+            raise UnknownNameError(
+                "no variable is given to differentiate by", hint=f"there is {', '.join(self.variables)}"
+            )
         return Gradient(self, {name: self.variable(name) for name in names})
 
     def claim(self, text: str) -> Expr:
@@ -115,7 +117,8 @@ class Formula:
         """The value as a NumPy callable."""
         from matcalc.lowering import compile_numpy
 
-        return compile_numpy(self.expr, self._arguments(), functions=functions, title=str(self))
+        names = self.program.names
+        return compile_numpy(self.expr, self._arguments(), functions=functions, title=str(self), names=names)
 
     def _arguments(self) -> list[Expr]:
         occurring = set(postorder([self.expr]))
@@ -151,7 +154,9 @@ class Gradient:
         try:
             return self.exprs[canonical(name)]
         except KeyError:
-            raise UnknownNameError(f"no gradient by {name} was derived", hint=f"there is {', '.join(self.exprs)}") from None
+            raise UnknownNameError(
+                f"no gradient by {name} was derived", hint=f"there is {', '.join(self.exprs)}"
+            ) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.exprs)
@@ -180,12 +185,18 @@ class Gradient:
 
     @cached_property
     def notes(self) -> list[str]:
-        """Where the result holds: kinks and domains of what was differentiated, absent variables."""
+        """Where the result holds: absent variables, derivatives of defined functions, kinks and domains."""
+        from matcalc.printing.text import text
+
         out = [
             f"{name} does not occur in the expression, so its gradient is zero"
             for name, x in self.variables.items()
             if x not in postorder([self.of.expr])
         ]
+        for op in dict.fromkeys(node.op for node in postorder(self.exprs.values()) if isinstance(node.op, Elementwise)):
+            if isinstance(op.function, Defined) and op.order:
+                t = op.function.parameter
+                out.append(f"{op}({text(t)}) = {text(op.function.body(op.order))}")
         varying = set(self.variables.values())
         for node in postorder([self.of.expr]):
             if varying.isdisjoint(node.args):
@@ -219,9 +230,22 @@ class Gradient:
         """
         from matcalc.lowering import compile_numpy
 
+        return compile_numpy(*self._outputs(value), functions=functions, **self._titles())
+
+    def source(self, *, value: bool = False) -> str:
+        """The code of the callable, not run; functions that the formula leaves unknown are names in it."""
+        from matcalc.lowering import numpy_source
+
+        return numpy_source(*self._outputs(value), **self._titles()).source
+
+    def _outputs(self, value: bool) -> tuple[Expr | dict[str, Expr], list[Expr]]:
         outputs = ({"value": self.of.expr} if value else {}) | {f"d_{name}": e for name, e in self.exprs.items()}
         single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
-        return compile_numpy(single, self.of._arguments(), functions=functions, title=str(self.of), subgradient=True)
+        return single, self.of._arguments()
+
+    def _titles(self) -> dict[str, Any]:
+        title = f"Gradient by {', '.join(self.exprs)} of {self.of}"
+        return {"title": title, "name": "gradient", "names": self.of.program.names, "subgradient": True}
 
     def check(self, *, seed: int = 0) -> Report:
         """Numerical verification: the gradient test (Taylor remainders) and an independent check. The report prints."""

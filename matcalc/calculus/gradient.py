@@ -64,7 +64,12 @@ class _Recorder:
     """Writes down the elimination of each node as it happens."""
 
     def __init__(
-        self, f: Expr, wrt: Sequence[Expr], record: Derivation, tidy: Callable[[Expr], Expr], preferred: Mapping[Expr, str]
+        self,
+        f: Expr,
+        wrt: Sequence[Expr],
+        record: Derivation,
+        tidy: Callable[[Expr], Expr],
+        preferred: Mapping[Expr, str],
     ) -> None:
         self.record, self.tidy = record, tidy
         self.frontier: dict[Expr, Expr] = {f: const(1)}  # dy = sum of <cotangent, d node>

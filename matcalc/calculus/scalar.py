@@ -17,13 +17,13 @@ _OWN_NAMES = {"sigmoid", "softplus", "relu", "step", "silu", "gelu", "log1p", "e
 
 
 def derivative(body: Expr, parameter: Expr) -> Expr:
-    """The derivative of a scalar formula in ``parameter``, simplified where that makes it shorter."""
+    """The derivative of a scalar formula in ``parameter``, with common factors taken out where that is shorter."""
     import sympy
 
     t = sympy.Symbol("t", real=True)
     formula = _to_sympy(body, parameter, t)
     slope = sympy.diff(formula, t)
-    best = min((slope, sympy.factor_terms(slope), sympy.simplify(slope)), key=sympy.count_ops)
+    best = min((slope, sympy.factor_terms(slope)), key=sympy.count_ops)
     return _from_sympy(best, t, parameter)
 
 
@@ -44,7 +44,9 @@ def _to_sympy(body: Expr, parameter: Expr, t: Any) -> Any:
             "abs": sympy.Abs,
         }
         if not isinstance(op.function, Known):
-            raise MatcalcError(f"{name} inside the formula of a function has no formula itself", hint=f"define {name} first")
+            raise MatcalcError(
+                f"{name} inside the formula of a function has no formula itself", hint=f"define {name} first"
+            )
         return (own[name] if name in _OWN_NAMES else getattr(sympy, name))(x)
 
     value: dict[Expr, Any] = {parameter: t}
@@ -101,6 +103,8 @@ def _from_sympy(e: Any, t: Any, parameter: Expr) -> Expr:
         else:
             name = type(node).__name__.lower()
             if name not in elementwise.FUNCTIONS:
-                raise MatcalcError(f"the derivative of the function's formula holds {name}, which the language does not have")
+                raise MatcalcError(
+                    f"the derivative of the function's formula holds {name}, which the language does not have"
+                )
             value[node] = elementwise.FUNCTIONS[name](x[0])  # type: ignore[arg-type]
     return value[e]

@@ -111,7 +111,7 @@ def _through_differential(node: Expr, g: Expr, slots: list[int]) -> list[Contrib
 
 
 def _through_sum(node: Expr, op: IndexedSum, g: Expr, varying: Collection[Expr]) -> list[Contribution]:
-    """Inside the loop the cotangent is g for every index; what arrives at a node that the index does not reach is summed."""
+    """Inside the loop the cotangent is g for every index; what arrives at what the index does not reach is summed."""
     body, lower, upper = node.args
     index = op.index
     if index in all_indices(g):  # the cotangent goes into the loop, where its own index must keep its meaning

@@ -15,7 +15,17 @@ from matcalc.checks.domain import Undefined, Watch
 from matcalc.checks.evaluate import Derivatives, evaluate
 from matcalc.checks.report import FAILED, INCONCLUSIVE, PASSED, Outcome, Report
 from matcalc.checks.sampling import Point, draw_point
-from matcalc.checks.taylor import DIGITS, TOLERANCE, UNSOUND, Functions, Path, derivatives, differences, relative_error
+from matcalc.checks.taylor import (
+    DIGITS,
+    TOLERANCE,
+    UNSOUND,
+    Functions,
+    Path,
+    derivatives,
+    differences,
+    relative_error,
+    require_scalar,
+)
 from matcalc.dims import shape_text
 from matcalc.expr import Expr, postorder, rebuild, substitute
 from matcalc.primitives.algebra import ADD, TRANSPOSE, transpose
@@ -47,7 +57,11 @@ class _Truth(NamedTuple):
 
 
 def check_claim(f: Expr, variable: Expr, claimed: Expr, *, seed: int = 0, functions: Functions | None = None) -> Report:
-    """Compares a claimed gradient of a scalar ``f`` with differences; if it differs, names the likely slip."""
+    """Compares a claimed gradient of a scalar ``f`` with differences; if it differs, names the likely slip.
+
+    Raises   NotScalarError
+    """
+    require_scalar(f)
     known = derivatives(functions)
     name, shape = str(getattr(variable.op, "name", variable.op)), shape_text(variable.shape)
 

@@ -38,7 +38,8 @@ class Watch:
                 raise Undefined(f"{node.op} is not a number or too large there")
         op = node.op
         if isinstance(op, Max | ArgMax):
-            self.piece.append((op.name, tuple((arguments[0] == value).ravel())))
+            largest = arguments[0].max(axis=op.axis, keepdims=True)
+            self.piece.append((op.name, tuple((arguments[0] == largest).ravel())))
         elif isinstance(op, Norm2):
             self.piece.append((op.name, (_sign(value[0, 0]),)))
         elif op.kink or (isinstance(op, Elementwise) and op.function.kink):

@@ -17,6 +17,7 @@ from matcalc.checks.evaluate import Derivatives, evaluate
 from matcalc.checks.report import FAILED, INCONCLUSIVE, PASSED, Outcome, Report, Row
 from matcalc.checks.sampling import NoSizes, Point, draw_direction, draw_point
 from matcalc.dims import shape_text
+from matcalc.errors import NotScalarError
 from matcalc.expr import Expr, dependents
 from matcalc.facts import DIAGONAL, SYMMETRIC, has
 from matcalc.primitives.loops import free_indices
@@ -48,10 +49,12 @@ def check_gradient(
     ``functions``  derivatives of unknown functions: (order, t) -> value, or a list of them by order
     ``compiled``   also run the generated NumPy code
 
+    Raises   NotScalarError
     Units    errors are relative to the largest entry, in multiples of machine epsilon
     Domain   points where f is not real and finite or has a kink nearby are passed over; where there is no other the
              report is inconclusive, never passed
     """
+    require_scalar(f)
     known = derivatives(functions)
     shown = []
     for variable, g in gradients.items():
@@ -63,6 +66,11 @@ def check_gradient(
         note = f"agrees at {agreed} of {len(outcomes)} random points"
         shown.append(outcomes[-1]._replace(notes=(*outcomes[-1].notes, *([note] if len(outcomes) > 1 else []))))
     return Report(shown, seed, notes=[] if shown else ["there was no gradient to test"])
+
+
+def require_scalar(f: Expr) -> None:
+    if not f.is_scalar:
+        raise NotScalarError(f"the gradient test is of a scalar, and this is in {shape_text(f.shape)}")
 
 
 def derivatives(functions: Functions | None) -> dict[str, Derivatives]:

@@ -140,7 +140,9 @@ class Product(Multilinear):
         inner = [facts(a) for a in matrices]
         positive = all(POSITIVE in k for k in scalars)
         for fact in (INVERTIBLE, ORTHOGONAL, DIAGONAL):
-            if all(fact in k for k in inner) and (fact == DIAGONAL or (not scalars if fact == ORTHOGONAL else positive)):
+            if all(fact in k for k in inner) and (
+                fact == DIAGONAL or (not scalars if fact == ORTHOGONAL else positive)
+            ):
                 found.add(fact)
         if len(matrices) == 1:
             found |= inner[0] & {SYMMETRIC}
@@ -260,7 +262,6 @@ class Transpose(Linear):
     Shapes   A in R^{m x n} -> R^{n x m}
     """
 
-
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         ((rows, cols),) = shapes
         return (cols, rows)
@@ -378,12 +379,15 @@ def transpose(a: Expr) -> Expr:
     return zeros((a.cols, a.rows)) if a.is_zero else make(TRANSPOSE, (a,))
 
 
+_LONGEST_CHAIN = 16  # a longer sum or product is one operand of the next, so that n steps of e = e + f(e) stay linear
+
+
 def _chained(op: Any, build: Any) -> Any:
     """An operator of Python, which associates to the left: ``A @ B @ C`` is one product of three."""
 
     def join(left: ExprLike, right: ExprLike) -> Expr:
-        first = left.args if isinstance(left, Expr) and left.op is op else (left,)
-        result: Expr = build(*first, right)
+        joined = isinstance(left, Expr) and left.op is op and len(left.args) < _LONGEST_CHAIN
+        result: Expr = build(*(left.args if joined else (left,)), right)  # type: ignore[union-attr]
         return result
 
     return join

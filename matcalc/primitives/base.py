@@ -67,8 +67,8 @@ class Primitive(ABC):
     latex_level: ClassVar[str] = ""  # level and slots, where they differ in LaTeX
     latex_slots: ClassVar[tuple[str, ...]] = ()
 
-    # NumPy code of a primitive that lowering does not spell itself: ``{A}`` is the slot (an array), ``{axis}`` an option
-    # (left out with its comma where it is None), ``{xp}`` the array module, ``{rt}`` matcalc/lowering/runtime.py.
+    # NumPy code of a primitive that lowering does not spell itself: ``{A}`` is the slot (an array), ``{axis}`` an
+    # option (left out with its comma where it is None), ``{xp}`` the array module, ``{rt}`` matcalc/lowering/runtime.py.
     code: ClassVar[str] = ""
 
     is_zero: ClassVar[bool] = False
@@ -248,7 +248,9 @@ class Zeros(Leaf):
         return (str(rows),) if cols is ONE else (str(rows), str(cols))
 
     def facts(self, x: Args) -> Facts:
-        return frozenset({"symmetric", "diagonal", "psd", "nonnegative"} if self.shape[0] is self.shape[1] else {"nonnegative"})
+        return frozenset(
+            {"symmetric", "diagonal", "psd", "nonnegative"} if self.shape[0] is self.shape[1] else {"nonnegative"}
+        )
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy

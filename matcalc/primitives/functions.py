@@ -20,6 +20,7 @@ class Function:
     kink: str = ""
     domain: str = ""
     keeps: Facts = frozenset()  # of its values, whatever the argument
+    keeps_sign: bool = False  # it increases through 0
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -46,7 +47,16 @@ class Known(Function):
     kind = "known"
 
     def __init__(
-        self, name: str, slope: Slope, value: Callable[[Any], Any], code: str, latex: str, kink: str, domain: str, keeps: Facts
+        self,
+        name: str,
+        slope: Slope,
+        value: Callable[[Any], Any],
+        code: str,
+        latex: str,
+        kink: str,
+        domain: str,
+        keeps: Facts,
+        keeps_sign: bool,
     ) -> None:
         super().__init__(name)
         self._slope = slope
@@ -56,6 +66,7 @@ class Known(Function):
         self.kink = kink
         self.domain = domain
         self.keeps = keeps
+        self.keeps_sign = keeps_sign
 
     def slope(self, order: int, y: Expr, x: Expr) -> Expr:
         return self._slope(y, x)
@@ -93,10 +104,12 @@ class Defined(Function):
 
     def body(self, order: int) -> Expr:
         """The formula of the ``order``-th derivative, in the parameter."""
-        from matcalc.calculus.scalar import derivative
+        if len(self._bodies) <= order:
+            from matcalc.calculus.scalar import derivative
+            from matcalc.simplify import simplify
 
-        while len(self._bodies) <= order:
-            self._bodies.append(derivative(self._bodies[-1], self.parameter))
+            while len(self._bodies) <= order:
+                self._bodies.append(simplify(derivative(self._bodies[-1], self.parameter)))
         return self._bodies[order]
 
     def number(self, order: int, t: Any) -> Any:
@@ -131,8 +144,8 @@ class Elementwise(Smooth):
     def facts(self, x: Args) -> Facts:
         kept = self.function.keeps if self.order == 0 else frozenset()
         of = facts(x[0])
-        if self.function.name in ("sqrt", "log1p", "expm1", "relu", "abs", "tanh", "sinh", "asin", "atan", "erf", "silu", "gelu"):
-            kept |= of & {POSITIVE, NONNEGATIVE}  # increasing through 0
+        if self.order == 0 and self.function.keeps_sign:
+            kept |= of & {POSITIVE, NONNEGATIVE}
         return kept | (of & {SYMMETRIC})
 
     def value(self, sizes: Sizes, *x: Any) -> Any:

@@ -191,7 +191,9 @@ class Commutation(Leaf):
 
 def const(value: Number) -> Expr:
     """The number as an expression; whole numbers and fractions stay exact."""
-    if (not isinstance(value, int) and value == int(value) and not isinstance(value, float)) or (isinstance(value, float) and value.is_integer() and abs(value) < 2**53):
+    if (not isinstance(value, int) and value == int(value) and not isinstance(value, float)) or (
+        isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    ):
         value = int(value)
     if not value:
         return zeros(SCALAR)

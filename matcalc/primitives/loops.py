@@ -76,7 +76,9 @@ def all_indices(e: Expr) -> frozenset[Expr]:
     if known is None:
         for node in postorder([e], stop=lambda a: "all indices" in a.memo):
             if "all indices" not in node.memo:
-                own = {node} if isinstance(node.op, Index) else {node.op.index} if isinstance(node.op, IndexedSum) else ()
+                own = (
+                    {node} if isinstance(node.op, Index) else {node.op.index} if isinstance(node.op, IndexedSum) else ()
+                )
                 node.memo["all indices"] = frozenset(own).union(*[a.memo["all indices"] for a in node.args])
         known = e.memo["all indices"]
     return known

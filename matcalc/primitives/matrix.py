@@ -161,11 +161,7 @@ class Pinv(Smooth):
 
     def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
         (a,), (d,) = x, dx
-        return (
-            -y @ d @ y
-            + y @ y.T @ d.T @ (identity(a.rows) - a @ y)
-            + (identity(a.cols) - y @ a) @ d.T @ y.T @ y
-        )
+        return -y @ d @ y + y @ y.T @ d.T @ (identity(a.rows) - a @ y) + (identity(a.cols) - y @ a) @ d.T @ y.T @ y
 
     def facts(self, x: Args) -> Facts:
         return facts(x[0]) & {SYMMETRIC, PSD, SPD, DIAGONAL, ORTHOGONAL, INVERTIBLE}
@@ -345,7 +341,9 @@ def _sign(k: Expr) -> int:
     if free_indices(k):
         return 0
     terms = k.args if isinstance(k.op, Add) else (k,)
-    negative = [isinstance(t.op, Product) and (number_of(t.args[0]) or 0) < 0 or (number_of(t) or 0) < 0 for t in terms]
+    negative = [
+        (isinstance(t.op, Product) and (number_of(t.args[0]) or 0) < 0) or (number_of(t) or 0) < 0 for t in terms
+    ]
     return -1 if all(negative) else 0 if any(negative) else 1
 
 
@@ -358,4 +356,3 @@ def fresh_index(*near: Expr) -> Expr:
         if name not in used:
             return make(Index(name))
     raise AssertionError("more names than nodes")
-

@@ -56,7 +56,11 @@ class Sum(_Reduction, Linear):
         return "trace-ones"
 
     def facts(self, x: Args) -> Facts:
-        return facts(x[0]) & {POSITIVE, NONNEGATIVE} if PSD not in facts(x[0]) or self.axis is not None else frozenset({NONNEGATIVE})
+        return (
+            facts(x[0]) & {POSITIVE, NONNEGATIVE}
+            if PSD not in facts(x[0]) or self.axis is not None
+            else frozenset({NONNEGATIVE})
+        )
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
@@ -170,7 +174,13 @@ class Trace(Linear):
 
     def facts(self, x: Args) -> Facts:
         known = facts(x[0])
-        return frozenset({POSITIVE} if SPD in known or POSITIVE in known else {NONNEGATIVE} if PSD in known or NONNEGATIVE in known else ())
+        return frozenset(
+            {POSITIVE}
+            if SPD in known or POSITIVE in known
+            else {NONNEGATIVE}
+            if PSD in known or NONNEGATIVE in known
+            else ()
+        )
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         from matcalc.primitives.reference import scalar
@@ -357,4 +367,21 @@ def tr(a: Expr) -> Expr:
 OPERATORS["sum"] = total
 OPERATORS["trace"] = tr
 
-__all__ = ["NORM1", "NORM2", "SUM", "TRACE", "ArgMax", "LogSoftmax", "LogSumExp", "Max", "Mean", "Norm1", "Norm2", "Softmax", "Sum", "Trace", "total", "tr"]
+__all__ = [
+    "NORM1",
+    "NORM2",
+    "SUM",
+    "TRACE",
+    "ArgMax",
+    "LogSoftmax",
+    "LogSumExp",
+    "Max",
+    "Mean",
+    "Norm1",
+    "Norm2",
+    "Softmax",
+    "Sum",
+    "Trace",
+    "total",
+    "tr",
+]

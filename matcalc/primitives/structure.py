@@ -36,7 +36,11 @@ class Diagonal(Linear):
 
     def facts(self, x: Args) -> Facts:
         known = facts(x[0])
-        return frozenset({DIAGONAL} | ({SPD} if POSITIVE in known else {PSD} if NONNEGATIVE in known else set()) | (known & {NONNEGATIVE}))
+        return frozenset(
+            {DIAGONAL}
+            | ({SPD} if POSITIVE in known else {PSD} if NONNEGATIVE in known else set())
+            | (known & {NONNEGATIVE})
+        )
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
@@ -71,7 +75,13 @@ class DiagonalPart(Linear):
 
     def facts(self, x: Args) -> Facts:
         known = facts(x[0])
-        return frozenset({POSITIVE} if SPD in known or POSITIVE in known else {NONNEGATIVE} if PSD in known or NONNEGATIVE in known else ())
+        return frozenset(
+            {POSITIVE}
+            if SPD in known or POSITIVE in known
+            else {NONNEGATIVE}
+            if PSD in known or NONNEGATIVE in known
+            else ()
+        )
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return x[0].diagonal().reshape(-1, 1)
@@ -258,7 +268,9 @@ class Slice(Linear):
                 if not 1 <= at <= length:
                     raise IndexError(f"index {at} is outside 1..{length}")
                 return slice(at - 1, at)
-            return slice(None) if isinstance(where, str) else slice(where[0].evaluate(sizes) - 1, where[1].evaluate(sizes))
+            return (
+                slice(None) if isinstance(where, str) else slice(where[0].evaluate(sizes) - 1, where[1].evaluate(sizes))
+            )
 
         rows = positions(self.row, a.shape[0])
         return a[rows, positions(self.col, a.shape[1])]
@@ -337,4 +349,22 @@ def sliced(a: Expr, row: Where, col: Where, *indices: Expr) -> Expr:
     return a if row == ALL and col == ALL else Slice(row, col).construct((a, *indices))
 
 
-__all__ = ["ALL", "AT", "Diagonal", "DiagonalPart", "HCat", "Reshape", "Slice", "Unit", "VCat", "Vec", "Where", "diagonal", "diagonal_part", "reshape", "sliced", "unit", "vec"]
+__all__ = [
+    "ALL",
+    "AT",
+    "Diagonal",
+    "DiagonalPart",
+    "HCat",
+    "Reshape",
+    "Slice",
+    "Unit",
+    "VCat",
+    "Vec",
+    "Where",
+    "diagonal",
+    "diagonal_part",
+    "reshape",
+    "sliced",
+    "unit",
+    "vec",
+]

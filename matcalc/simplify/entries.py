@@ -13,7 +13,7 @@ from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.functions import Elementwise, Known
 from matcalc.primitives.leaves import Ones, const, number_of, ones
 from matcalc.primitives.reductions import LogSoftmax, LogSumExp, Softmax, Sum
-from matcalc.simplify import powers, products, transposes
+from matcalc.simplify import hadamards, powers, products, transposes
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import term
 
@@ -97,7 +97,8 @@ def _log1p(x: Expr) -> Expr | None:
 
 
 def _sqrt(x: Expr) -> Expr | None:
-    if powers.split(x)[1] == 1 and term(x).coefficient == 1:
+    c, s, m = term(x)
+    if c == 1 and all(powers.split(a)[1] == 1 for a in (*s, *hadamards.commuting(m))):
         return None
     return powers.power(x, const(powers.HALF))
 

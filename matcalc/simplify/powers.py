@@ -17,11 +17,12 @@ from matcalc.primitives.leaves import Const, Ones, const, number_of, ones
 from matcalc.primitives.products import INNER
 from matcalc.primitives.reductions import NORM2
 from matcalc.simplify import hadamards, products, sums, transposes
-from matcalc.simplify.cost import factor_order
+from matcalc.simplify.cost import factor_order, look
 from matcalc.simplify.terms import assemble, exact, is_run, term
 
 Exponent: TypeAlias = Number | Expr
 HALF = Fraction(1, 2)
+_SMALL = 24  # nodes of an exponential that is joined with others: exp(a)*exp(b) = exp(a + b)
 
 _EXP, _SQRT, _ABS, _SIGN, _SIGMOID = (Elementwise(f, 0) for f in (exp, sqrt, abs_, sign, sigmoid))
 
@@ -63,6 +64,8 @@ def raised(base: Expr, exponent: Exponent) -> Expr:
         return make(POWER, (base, exponent))
     if exponent == 1:
         return base
+    if base.op is _EXP:
+        return products.unary(_EXP, products.times(const(exponent), base.args[0]))
     if base.op is TRANSPOSE:
         return transposes.transposed(raised(base.args[0], exponent))
     if (
@@ -75,9 +78,11 @@ def raised(base: Expr, exponent: Exponent) -> Expr:
         square = make(PRODUCT, (transposes.transposed(base.args[0]), base.args[0]))
         return square if exponent == 2 else make(POWER, (square, const(exponent // 2)))
     if exponent == HALF:
-        return products.unary(_SQRT, base)
+        return make(_SQRT, (base,))
     if exponent == -HALF:
-        return make(POWER, (products.unary(_SQRT, base), const(-1)))
+        return make(POWER, (make(_SQRT, (base,)), const(-1)))
+    if base.op is ADD and isinstance(exponent, int) and exponent % 2 == 0:
+        base = sums.upright(base)
     return make(POWER, (base, const(exponent)))
 
 
@@ -93,7 +98,7 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
     kept: list[Expr] = []
     for f in factors:
         kept.append(f)
-        if f.op is _EXP:
+        if f.op is _EXP and look(f).size <= _SMALL:
             repeated = repeated or bool(logs)
             logs.append(f.args[0])
             continue
@@ -234,7 +239,7 @@ def power(base: Expr, exponent: Expr) -> Expr:
     if base.is_zero:
         return zeros(base.shape) if p is not None and p > 0 else make(POWER, (base, exponent))
     if isinstance(base.op, Const):
-        return raw_power(base, exponent)
+        return _power_of_number(base, exponent)
     if not base.is_scalar and isinstance(base.op, Ones) and exponent.is_scalar:
         return base
     if base.op is TRANSPOSE and exponent.is_scalar:
@@ -246,20 +251,46 @@ def power(base: Expr, exponent: Expr) -> Expr:
     entries = m[0].args if len(m) == 1 and m[0].op is HADAMARD else (assemble(1, (), m),) if m else ()
     parts = len(s) + len(entries) + (c != 1)
     if parts > 1 and not whole:
-        # Only factors that cannot be negative go out of a fractional power.
-        if p is not None and c > 0 and c != 1:
-            rest = assemble(1, s, m)
-            return products.times(raw_power(const(c), exponent), power(rest, exponent))
-        out = [a for a in (*s, *entries) if has(a, NONNEGATIVE) or has(a, POSITIVE)]
-        if out and c == 1:
-            rest = hadamards.hadamard(const(1), *[a for a in (*s, *entries) if a not in out])
-            return hadamards.hadamard(*[power(a, exponent) for a in out], power(rest, exponent))
+        # Out of a fractional power go exact roots, and powers of one base that cannot be negative.
+        number = _power_of_number(const(c), exponent) if c > 0 and c != 1 and p is not None else None
+        if number is not None and number_of(number) is None:
+            number = None
+        out = [a for a in (*s, *entries) if split(a)[1] != 1 and has(a, NONNEGATIVE)]
+        left = [a for a in (*s, *entries) if a not in out]
+        if c < 0 or not (all(has(a, NONNEGATIVE) for a in left) or all(has(a, POSITIVE) for a in out)):
+            out, left = [], [*s, *entries]  # where one factor is 0, another may be negative
+        if out or number is not None:
+            rest = hadamards.hadamard(const(1 if number is not None else c), *left)
+            return hadamards.hadamard(number or const(1), *[power(a, exponent) for a in out], power(rest, exponent))
         return raised(base, exponent if p is None else p)
     if parts > 1:
         number = raw_power(const(c), exponent) if c != 1 else const(1)
         scalars = products.times(number, *[power(a, exponent) for a in s])
         return hadamards.hadamard(scalars, *[power(a, exponent) for a in entries]) if m else scalars
     return _power_of_atom(base, exponent, p)
+
+
+def _power_of_number(base: Expr, exponent: Expr) -> Expr:
+    """A power of a number; an exact root is taken."""
+    a, p = number_of(base), number_of(exponent)
+    if a == 1:
+        return const(1)
+    if isinstance(a, (int, Fraction)) and a > 0 and isinstance(p, Fraction):
+        parts = [_root(k, p.denominator) for k in Fraction(a).as_integer_ratio()]
+        if parts[0] and parts[1]:
+            return raw_power(const(Fraction(parts[0], parts[1])), p.numerator)
+    return raw_power(base, exponent)
+
+
+def _root(k: int, n: int) -> int:
+    """The whole n-th root of a whole number, or 0."""
+    if n > 64 or k.bit_length() > 256:
+        return 0
+    low, high = 1, 1 << (k.bit_length() // n + 1)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if middle**n < k else (low, middle)
+    return low if low**n == k else 0
 
 
 def _power_of_atom(base: Expr, exponent: Expr, p: Number | None) -> Expr:

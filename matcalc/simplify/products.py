@@ -239,7 +239,7 @@ def _neighbours(a: Expr, b: Expr) -> Parts | None:
     if has(b, ORTHOGONAL) and a is transposes.transposed(b):
         return 1, (), ()
     if (a.op is ADJ and a.args[0] is b) or (b.op is ADJ and b.args[0] is a):
-        return 1, (unary(DET, b if a.op is ADJ else a),), ()
+        return 1, (unary(DET, b if a.op is ADJ and a.args[0] is b else a),), ()
     if a.op is KRON and b.op is KRON:
         (p, q), (r, s) = a.args, b.args
         if p.cols is r.rows and q.cols is s.rows:

@@ -17,6 +17,7 @@ Key = tuple[tuple[Expr, ...], tuple[Expr, ...]]  # scalars and factors
 Terms = dict[Key, Number]
 
 SMALL = 16  # nodes of a sum over which a number is distributed
+_LONGEST = 64  # sums of more terms are not joined with the sum around them: a shared graph would grow
 _TINY = 8  # nodes of a sum that is always joined with the sum around it
 MOST = 12  # terms that products of sums are written out to, to find what cancels
 
@@ -65,7 +66,7 @@ def _collect(operands: tuple[Expr, ...], shape: Shape) -> Terms:
         if not c:
             continue
         inner = m[0] if len(m) == 1 and not s else s[0] if not m and len(s) == 1 else None
-        if inner is not None and inner.op is ADD:
+        if inner is not None and inner.op is ADD and len(inner.args) <= _LONGEST:
             if bits is None:
                 bits = [_inside(a) for a in operands]
             if (c in (1, -1) or look(inner).size <= SMALL) and not _within(inner, operands, bits):

@@ -63,6 +63,8 @@ def _take_apart(e: Expr) -> Term:
             scalars.append(a)
         else:
             factors.append(a)
+    if len(scalars) > _LONGEST:
+        scalars = [make(PRODUCT, tuple(scalars))]
     if factors and (e.is_scalar or len(factors) > _LONGEST):
         whole = make(PRODUCT, tuple(factors)) if len(factors) < len(e.args) else e
         if e.is_scalar:

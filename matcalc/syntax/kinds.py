@@ -121,7 +121,10 @@ def _search(scope: Scope, kinds: dict[str, str], result: int | None, first: Conf
 
     def extend(changes: dict[str, str], cost: float, conflict: Conflict) -> None:
         names = concerned(scope, conflict.at)
-        if scope.steps[conflict.at].kind in ("power", "quotient"):  # s^2: s may be a number, but not w for sigma(X'*w)^2
+        if scope.steps[conflict.at].kind in (
+            "power",
+            "quotient",
+        ):  # s^2: s may be a number, but not w for sigma(X'*w)^2
             names = [name for name in names if name in _terms(scope, scope.steps[conflict.at].args[0])]
         for name in names:
             if name in changes or scope.undeclared[name].scalar:

@@ -70,7 +70,7 @@ def test_a_missing_value_is_an_error():
 def test_a_deep_expression_needs_no_deep_stack():
     e = var("a")
     for _ in range(20000):
-        e = e + 1
+        e = 1 + e
     assert number(e, {var("a"): 1}) == 20001
 
 

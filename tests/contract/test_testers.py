@@ -16,6 +16,7 @@ from matcalc.checks.report import FAILED, INCONCLUSIVE, PASSED
 from matcalc.checks.sampling import GRID, draw_point
 from matcalc.checks.taylor import check_gradient
 from matcalc.dims import ONE, dim
+from matcalc.errors import NotScalarError
 from matcalc.expr import make
 from matcalc.facts import SPD
 from matcalc.primitives import leaves, matrix, products, reductions, structure
@@ -184,6 +185,13 @@ def test_a_kink_elsewhere_does_not_matter():
 
 def test_no_gradient_at_all_is_inconclusive():
     assert check_gradient(network, {}).verdict == INCONCLUSIVE
+
+
+def test_a_function_that_is_no_scalar_is_refused():
+    with pytest.raises(NotScalarError):
+        check_gradient(W @ x, {x: x})
+    with pytest.raises(NotScalarError):
+        check_claim(W @ x, x, x)
 
 
 def test_values_that_grow_beyond_all_bounds_are_inconclusive():

@@ -77,7 +77,7 @@ def test_gradients_agree_with_differences(seed):
     f = drawn(seed)
     report = check_gradient(f, gradient(f, variables([f])), trials=1, seed=seed, compiled=False)
     if report.verdict == INCONCLUSIVE:
-        pytest.skip(report.tests[0].notes[0])
+        pytest.skip("; ".join(note for test in report.tests for note in test.notes))
     assert report.passed, f"{text(f)}\n{declarations(f)}\n{report}"
 
 
@@ -89,7 +89,7 @@ def test_second_derivatives_agree_with_differences(seed):
     along = inner(var("v", x.shape), g)
     report = check_gradient(along, gradient(along, [x]), trials=1, seed=seed, compiled=False)
     if report.verdict == INCONCLUSIVE:
-        pytest.skip(report.tests[0].notes[0])
+        pytest.skip("; ".join(note for test in report.tests for note in test.notes))
     assert report.passed, f"{text(along)}\n{declarations(along)}\n{report}"
 
 
