@@ -34,7 +34,7 @@ def main(epochs: int = 15) -> float:
     images, labels = load_digits(return_X_y=True)
     train, test, y_train, y_test = train_test_split(images / 16, labels, test_size=0.3, random_state=0)
     random = np.random.default_rng(0)
-    d, k, classes, batch, rate = train.shape[1], 32, 10, 32, 0.3
+    d, k, classes, batch, rate = train.shape[1], 32, 10, 32, 0.1
     shapes = {"W0": (k, d), "b0": k, "W1": (k, k), "b1": k, "W2": (k, k), "W3": (classes, k), "b3": classes}
     theta = {
         name: random.normal(size=shape) / np.sqrt(shape[1]) if isinstance(shape, tuple) else np.zeros(shape)

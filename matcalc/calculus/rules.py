@@ -50,7 +50,7 @@ TRACE_RULES = {
             "K in R^{p x q}; X in R^{m x n}; G in R^{m+p-1 x n+q-1}",
         ),
         TraceRule("trace-flip", "<G, flip(A)>", "<flip(G), A>", "G, A in R^{m x n}"),
-        TraceRule("trace-pad", "<G, pad(A, p, q)>", "<crop(G, m, n), A>", "A in R^{m x n}; G in R^{p x q}"),
+        TraceRule("trace-pad", "<G, pad(A, m+p, n+q)>", "<crop(G, m, n), A>", "A in R^{m x n}; G in R^{m+p x n+q}"),
         TraceRule("trace-frechet", "<G, expm_frechet(A, E)>", "<expm_frechet(A', G), E>", "A, E, G in R^{n x n}"),
         TraceRule(
             "trace-indexed-sum", "<G, sum(i=1:n, x[i]*A)>", "sum(i=1:n, <x[i]*G, A>)", "G, A in R^{m x p}; x in R^n"

@@ -10,20 +10,39 @@ from matcalc.simplify.cost import cost
 from matcalc.simplify.heads import applied
 
 _MEMO = "simplified"
+_MOST_LOOKS = 4  # at what one node became
 
 
 def simplify_all(exprs: Sequence[Expr]) -> list[Expr]:
     """Each expression in its simplified form; parts that they share are simplified once."""
     for node in postorder(exprs, stop=lambda e: _MEMO in e.memo):
-        if _MEMO in node.memo:
-            continue
-        if not node.args:
-            node.memo[_MEMO] = node
-            continue
-        result = applied(node.op, tuple([a.memo[_MEMO] for a in node.args]))
-        node.memo[_MEMO] = result
-        result.memo.setdefault(_MEMO, result)
+        if _MEMO not in node.memo:
+            found = applied(node.op, tuple([a.memo[_MEMO] for a in node.args])) if node.args else node
+            node.memo[_MEMO] = found = _settled(found)
+            found.memo[_MEMO] = found
     return [e.memo[_MEMO] for e in exprs]
+
+
+def _settled(e: Expr) -> Expr:
+    """The form after what is new in it has been simplified in turn; a second look seldom finds anything."""
+    for _ in range(_MOST_LOOKS):
+        if _MEMO in e.memo:
+            return e.memo[_MEMO]  # type: ignore[no-any-return]
+        done: dict[Expr, Expr] = {}
+        for node in postorder([e], stop=lambda a: _MEMO in a.memo):
+            if _MEMO in node.memo:
+                done[node] = node.memo[_MEMO]
+            elif node.args:
+                done[node] = applied(node.op, tuple([done[a] for a in node.args]))
+            else:
+                done[node] = node
+        if done[e] is e:
+            for node, found in done.items():
+                if node is found:
+                    node.memo[_MEMO] = node
+            return e
+        e = done[e]
+    return e
 
 
 def simplify(e: Expr) -> Expr:

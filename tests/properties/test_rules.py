@@ -1,4 +1,4 @@
-"""Every rule row is an identity: both sides agree on random values of what is declared, and the right one is shorter."""
+"""Every rule row is an identity: both sides agree on random values of what is declared; the right one is shorter."""
 
 from __future__ import annotations
 

@@ -17,8 +17,9 @@ from matcalc.primitives.reductions import total, tr
 from matcalc.simplify import cost, simplify, simplify_all
 from matcalc.syntax import parse
 
-DECLARED = """A, B in R^{m x n}; C, D, X in R^{n x n}; S in R^{n x n} symmetric; P in R^{n x n} spd; Q in R^{n x n} orthogonal;
-    E in R^{n x n} diagonal; x, y, z in R^n; b, c in R^m; p in R^n positive; a, d, t in R; s in R positive"""
+DECLARED = """A, B in R^{m x n}; C, D, X in R^{n x n}; S in R^{n x n} symmetric; P in R^{n x n} spd;
+    Q in R^{n x n} orthogonal; E in R^{n x n} diagonal; x, y, z in R^n;
+    b, c in R^m; p in R^n positive; a, d, t in R; s in R positive"""
 
 
 def expr(text: str) -> Expr:
@@ -101,7 +102,9 @@ def test_simple_form(text: str, simple: str) -> None:
     assert cost(simplify(expr(text))) <= cost(expr(simple))
 
 
-@pytest.mark.parametrize("text", ["sqrt(x.^2)", "abs(x)", "(A'*A)^-1", "C^-1*D", "log(x.^2)", "sigmoid(x) .* (1 - sigmoid(x))"])
+@pytest.mark.parametrize(
+    "text", ["sqrt(x.^2)", "abs(x)", "(A'*A)^-1", "C^-1*D", "log(x.^2)", "sigmoid(x) .* (1 - sigmoid(x))"]
+)
 def test_facts_that_are_not_granted_are_not_used(text: str) -> None:
     assert simplify(expr(text)) is not simplify(expr("x" if expr(text).is_column else "C"))
 
@@ -137,7 +140,11 @@ def network(layers: int, residual: bool) -> Expr:
     h = x = var("x", (n, ONE))
     weights = [var(f"W{i}", (n, n)) for i in range(layers)]
     for w in weights:
-        h = add(h, product(w, tanh(product(w, h)))) if residual else make(Elementwise(Unknown("s"), 0), (product(w, h),))
+        h = (
+            add(h, product(w, tanh(product(w, h))))
+            if residual
+            else make(Elementwise(Unknown("s"), 0), (product(w, h),))
+        )
     f = product(x.T, h)
     return gradient(f, weights[:1])[weights[0]]
 
