@@ -147,7 +147,7 @@ class Gradient:
     def __init__(self, of: Formula, variables: Mapping[str, Expr]) -> None:
         self.of = of
         self.variables = dict(variables)
-        found = gradient(of.expr, list(self.variables.values()))
+        found = gradient(of.expr, list(self.variables.values()), tidy=simplify)
         self.exprs = {name: simplify(found[x]) for name, x in self.variables.items()}
 
     def __getitem__(self, name: str) -> Expr:

@@ -41,7 +41,7 @@ def gradient(
             hint="ask for the Jacobian, or make a scalar of it, as with sum(...) or c'*(...)",
         )
     recorder = _Recorder(f, wrt, record, tidy, preferred or {}) if record is not None else None
-    found = pullback(f, const(1), set(wrt), tidy=tidy if recorder else lambda e: e, eliminated=recorder)
+    found = pullback(f, const(1), set(wrt), tidy=tidy, eliminated=recorder)
     out: dict[Expr, Expr] = {}
     for x in wrt:
         free = found.get(x, zeros(x.shape))

@@ -151,8 +151,11 @@ def _indexed_sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
 
 
 def _counts(lower: Expr, upper: Expr) -> bool:
-    """Whether the number of terms is ``upper - lower + 1``: whether the sum cannot be empty."""
+    """Whether the number of terms is ``upper - lower + 1``: whether the sum cannot be empty.
+
+    A variable as the upper bound stands for a positive number, as it does in the exponent of a matrix.
+    """
     first, last = number_of(lower), number_of(upper)
     if first is not None and last is not None:
         return last >= first
-    return first == 1 and (has(upper, POSITIVE) or has(upper, NONNEGATIVE))
+    return first == 1 and (upper.op.is_variable or has(upper, POSITIVE) or has(upper, NONNEGATIVE))
