@@ -23,9 +23,9 @@ def parse(text: str, where: str | None = None) -> Formula:
 
     Raises   ParseError, ShapeError, DeclarationError, ... (all MatcalcError), each with the place in the text
     """
-    from matcalc import results, syntax
+    from matcalc.results import Formula
 
-    return results.Formula(syntax.parse(text, where))
+    return Formula.read(text, where)
 
 
 def gradient(text: str, wrt: str, where: str | None = None) -> Gradient:
@@ -34,10 +34,10 @@ def gradient(text: str, wrt: str, where: str | None = None) -> Gradient:
     >>> print(gradient("norm2(A*x - b)^2", "x"))
     2*A'*(A*x - b)
     """
-    from matcalc import results, syntax
+    from matcalc.results import Formula, split_names
 
-    names = results.split_names([wrt])
-    return results.Formula(syntax.parse(text, where, wrt=names, scalar=True)).gradient(*names)
+    names = split_names([wrt])
+    return Formula.read(text, where, wrt=names, scalar=True).gradient(*names)
 
 
 __all__ = ["MatcalcError", "__version__", "gradient", "parse"]

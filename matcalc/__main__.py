@@ -44,11 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _grad(arguments: argparse.Namespace, colour: _Colour) -> int:
     from matcalc.results import Formula, split_names
-    from matcalc.syntax import parse
 
     wrt = split_names(arguments.wrt)
-    program = parse(_text(arguments), arguments.where, wrt=wrt, scalar=True)
-    result = Formula(program).gradient(*wrt)
+    result = Formula.read(_text(arguments), arguments.where, wrt=wrt, scalar=True).gradient(*wrt)
     report = result.check(seed=arguments.seed) if arguments.check else None
     if arguments.format == "json":
         import json
@@ -92,10 +90,9 @@ def _about(result: Any) -> list[str]:
 
 def _check(arguments: argparse.Namespace, colour: _Colour) -> int:
     from matcalc.results import Formula, split_names
-    from matcalc.syntax import parse
 
     wrt = split_names(arguments.wrt)
-    formula = Formula(parse(_text(arguments), arguments.where, wrt=wrt, scalar=True))
+    formula = Formula.read(_text(arguments), arguments.where, wrt=wrt, scalar=True)
     if arguments.claim is None:
         report: Any = formula.gradient(*wrt).check(seed=arguments.seed)
     else:

@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from matcalc.errors import LimitError
+
 Monomial: TypeAlias = tuple[str, ...]
+
+MAX_DEGREE = 64  # of a product of dimensions: repeated Kronecker products double it each time
+MAX_SIZE = 10**18  # of a dimension that is a number
 
 
 class Dim:
@@ -67,6 +72,11 @@ class Dim:
             for m2, c2 in dim(other).terms:
                 m = tuple(sorted(m1 + m2))
                 total[m] = total.get(m, 0) + c1 * c2
+                if len(m) > MAX_DEGREE or abs(total[m]) > MAX_SIZE:
+                    raise LimitError(
+                        f"a dimension is a product of more than {MAX_DEGREE} sizes, or beyond 10^18",
+                        hint="take fewer Kronecker products of Kronecker products",
+                    )
         return Dim(total)
 
     __rmul__ = __mul__

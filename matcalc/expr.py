@@ -99,6 +99,11 @@ class Expr:
     def __pow__(self, exponent: ExprLike) -> Expr:
         return OPERATORS["power"](self, exponent)
 
+    def __str__(self) -> str:
+        from matcalc.printing.text import text
+
+        return text(self)
+
     def __repr__(self) -> str:
         return f"<{self.op} in {shape_text(self.shape)} #{self.digest:x}>"
 

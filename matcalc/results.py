@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from matcalc.calculus.gradient import gradient
 from matcalc.derivation import Derivation
 from matcalc.dims import Shape, shape_text
-from matcalc.errors import ArgumentError, UnknownNameError
+from matcalc.errors import ArgumentError, DeclarationError, UnknownNameError
 from matcalc.expr import Expr, postorder, substitute
-from matcalc.facts import ATTRIBUTES, NONNEGATIVE, POSITIVE, has
+from matcalc.facts import ATTRIBUTES, CONSTANT, INTEGER, NONNEGATIVE, POSITIVE, has
 from matcalc.primitives.functions import Defined, Elementwise
+from matcalc.primitives.leaves import Size, var
 from matcalc.simplify import simplify
-from matcalc.syntax import Program
+from matcalc.syntax import Program, parse
 from matcalc.syntax.spelling import canonical
 
 if TYPE_CHECKING:
@@ -31,8 +32,14 @@ _GRANTED = {"x > 0": POSITIVE, "x > -1": NONNEGATIVE}  # the fact that puts an a
 class Formula:
     """An expression of the language with the kinds and shapes of its names. Made by :func:`matcalc.parse`."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, where: str | None = None) -> None:
         self.program = program
+        self.where = where
+
+    @classmethod
+    def read(cls, text: str, where: str | None = None, *, wrt: Sequence[str] = (), scalar: bool = False) -> Formula:
+        """The formula that ``text`` is; ``wrt`` and ``scalar`` help to find the kinds of undeclared names."""
+        return cls(parse(text, where, wrt=wrt, scalar=scalar), where)
 
     @property
     def expr(self) -> Expr:
@@ -71,22 +78,49 @@ class Formula:
     def gradient(self, *wrt: str) -> Gradient:
         """The gradients by the named variables (``"W"``, or ``"W, b"`` for several).
 
-        Raises   NotScalarError when the expression is not a scalar, UnknownNameError when a name does not occur
+        Where undeclared names can be so read that the expression is a scalar, they are (``C`` in ``C*sum(x)``).
+
+        Raises   NotScalarError when the expression is not a scalar, UnknownNameError when a name does not occur,
+                 DeclarationError when a name is declared constant or stands for a whole number
         """
         names = split_names(wrt)
         if not names:
             raise UnknownNameError(
                 "no variable is given to differentiate by", hint=f"there is {', '.join(self.variables)}"
             )
-        return Gradient(self, {name: self.variable(name) for name in names})
+        of = self
+        if not self.expr.is_scalar:
+            as_scalar = Formula.read(self.program.source, self.where, wrt=names, scalar=True)
+            of = as_scalar if as_scalar.expr.is_scalar else self
+        of = of.holding([name for name in names if name in of.program.definitions])
+        variables = {name: of.variable(name) for name in names}
+        for name, x in variables.items():
+            for fact, said in ((CONSTANT, "declared constant"), (INTEGER, "a whole number here")):
+                if x.op.is_variable and has(x, fact):
+                    raise DeclarationError(f"{name} is {said}, so nothing is differentiated by it")
+        return Gradient(of, variables)
+
+    def holding(self, names: Sequence[str]) -> Formula:
+        """The formula with quantities that the program assigns as variables of their own: what they are is forgotten."""
+        if not names:
+            return self
+        old = self.program
+        held = {old.definitions[name]: var(name, old.definitions[name].shape) for name in names}
+        program = Program(old.source, substitute(old.expr, held))
+        program.definitions = {n: substitute(e, held) for n, e in old.definitions.items() if n not in names}
+        program.names = {e: n for n, e in program.definitions.items()}
+        occurring = set(postorder([program.expr, *program.definitions.values()]))
+        program.variables = {n: v for n, v in old.variables.items() if v in occurring}
+        program.variables |= {str(v.op.params[0]): v for v in held.values()}
+        program.declared, program.functions = old.declared, old.functions
+        program.inferred = [f"{name} in {shape_text(v.shape)}" for name, v in program.variables.items()]
+        return Formula(program, self.where)
 
     def claim(self, text: str) -> Expr:
         """A formula in the names of this one, such as somebody's own derivative of it.
 
         Raises   MatcalcError as :func:`matcalc.parse`
         """
-        from matcalc.syntax import parse
-
         program = parse(text, self.declarations(text))
         own = self.program.variables
         return substitute(program.expr, {v: own[name] for name, v in program.variables.items() if name in own})
@@ -118,11 +152,23 @@ class Formula:
         from matcalc.lowering import compile_numpy
 
         names = self.program.names
-        return compile_numpy(self.expr, self._arguments(), functions=functions, title=str(self), names=names)
+        arguments = self._arguments([self.expr])
+        return compile_numpy(self.expr, arguments, functions=functions, title=str(self), names=names)
 
-    def _arguments(self) -> list[Expr]:
-        occurring = set(postorder([self.expr]))
-        return [v for v in self.program.variables.values() if v in occurring]
+    def _arguments(self, outputs: Sequence[Expr]) -> list[Expr]:
+        """The variables that the outputs need: those that occur, and others whose shapes tell a size that does."""
+        nodes = postorder(outputs)
+        occurring = {node for node in nodes if node.op.is_variable}
+        sizes = {name for node in nodes for d in node.shape for name in d.names}
+        sizes |= {node.op.name for node in nodes if isinstance(node.op, Size)}
+        sizes -= {d.name for v in occurring for d in v.shape if d.name}
+        needed = []
+        for v in self.program.variables.values():
+            tells = {d.name for d in v.shape} & sizes
+            if v in occurring or tells:
+                needed.append(v)
+                sizes -= tells
+        return needed
 
     def latex(self) -> str:
         from matcalc.printing.latex import latex
@@ -230,7 +276,8 @@ class Gradient:
         """
         from matcalc.lowering import compile_numpy
 
-        return compile_numpy(*self._outputs(value), functions=functions, **self._titles())
+        ignored = self.of.program.variables
+        return compile_numpy(*self._outputs(value), functions=functions, ignored=ignored, **self._titles())
 
     def source(self, *, value: bool = False) -> str:
         """The code of the callable, not run; functions that the formula leaves unknown are names in it."""
@@ -241,7 +288,7 @@ class Gradient:
     def _outputs(self, value: bool) -> tuple[Expr | dict[str, Expr], list[Expr]]:
         outputs = ({"value": self.of.expr} if value else {}) | {f"d_{name}": e for name, e in self.exprs.items()}
         single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
-        return single, self.of._arguments()
+        return single, self.of._arguments(list(outputs.values()))
 
     def _titles(self) -> dict[str, Any]:
         title = f"Gradient by {', '.join(self.exprs)} of {self.of}"

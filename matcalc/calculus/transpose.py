@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from matcalc.errors import LimitError
 from matcalc.expr import Expr, postorder
 from matcalc.primitives.algebra import TRANSPOSE, add
-from matcalc.primitives.base import zeros
+from matcalc.primitives.base import Linear, zeros
 from matcalc.primitives.leaves import differential_of
 from matcalc.primitives.loops import IndexedSum, all_indices, free_indices, indexed_sum, with_index
 from matcalc.primitives.matrix import fresh_index
+
+MAX_FACTORS = 2_000_000  # of all terms of the derivative of one product together
 
 
 class Contribution(NamedTuple):
@@ -83,6 +86,11 @@ def _contributions(node: Expr, g: Expr, varying: Collection[Expr]) -> list[Contr
         return _through_sum(node, op, g, varying)
     out: list[Contribution] = []
     rest: list[int] = []
+    if len(args) > 1000 and not isinstance(op, Linear) and len(args) * sum(a in varying for a in args) > MAX_FACTORS:
+        raise LimitError(
+            f"the derivative of a product of {len(args)} factors has too many terms",
+            hint="write a power, A^k, or name parts of the product: P = A*B; P*P",
+        )
     for i, a in enumerate(args):
         if a in varying and i not in op.integer_slots:
             if op.linear_in(i):

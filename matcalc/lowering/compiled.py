@@ -12,7 +12,7 @@ Example
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
 from typing import Any
 from weakref import finalize
@@ -36,13 +36,18 @@ class Compiled:
     ``source``     the Python text, complete
     ``arguments``  the names that it takes, in order; sizes that no argument shows come last
     ``function``   the bare Python function; its parameters have the identifiers of the source
+
+    Keywords named in ``ignored`` may be given, too: variables of the formula that its derivative no longer holds.
     """
 
-    def __init__(self, module: Module, functions: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, module: Module, functions: Mapping[str, Any] | None = None, ignored: Collection[str] = ()
+    ) -> None:
         self.source = module.source
         self.arguments = module.shown
         self._module = module
         self._functions = dict(functions or {})
+        self._ignored = frozenset(ignored) - set(module.shown)
         filename = f"<matcalc {next(_serial)}: {module.name}>"
         space: dict[str, Any] = {"__name__": filename, **self._functions}
         # Our own text: every name in it is a checked identifier, every other text of the user a quoted string.
@@ -66,7 +71,9 @@ class Compiled:
             raise ArgumentError(f"an index of the formula lies outside the argument: {e}") from e
 
     def _again(self, args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-        """The error that says what is wrong with a call; or that which the function itself has met."""
+        """The call without what is ignored; the error that says what is wrong; or what the function itself has met."""
+        if not self._ignored.isdisjoint(keywords):
+            return self(*args, **{name: value for name, value in keywords.items() if name not in self._ignored})
         from matcalc.lowering.signature import Signature
 
         shown = dict(zip(self._module.codes, self._module.shown, strict=True))
@@ -77,7 +84,7 @@ class Compiled:
         return self.function(*args, **keywords)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Compiled, (self._module, self._functions)
+        return Compiled, (self._module, self._functions, self._ignored)
 
     def __repr__(self) -> str:
         return f"<compiled {self._module.name}({', '.join(self.arguments)})>"
@@ -92,6 +99,7 @@ def compile_numpy(
     name: str = "function",
     names: Mapping[Expr, str] | None = None,
     subgradient: bool = False,
+    ignored: Collection[str] = (),
 ) -> Compiled:
     """A NumPy callable for an expression, or for several at once: then it gives a tuple in their order.
 
@@ -100,11 +108,12 @@ def compile_numpy(
     ``title``        what the docstring of the source says
     ``names``        names for intermediate values in the source
     ``subgradient``  the reciprocal of a norm is 0 where the norm is: for derivatives
+    ``ignored``      names that a call may give although they are no arguments
 
     Raises   ArgumentError when an unknown function has no value, or ``arguments`` lacks a variable
     """
     module = numpy_source(outputs, arguments, title=title, name=name, names=names, subgradient=subgradient)
-    return Compiled(module, _implementations(module, functions or {}))
+    return Compiled(module, _implementations(module, functions or {}), ignored)
 
 
 def numpy_source(

@@ -7,6 +7,7 @@ from functools import reduce
 from typing import Any, final
 
 from matcalc.dims import ONE, SCALAR, Dim, Shape
+from matcalc.errors import LimitError
 from matcalc.expr import OPERATORS, Expr, ExprLike, Number, make
 from matcalc.facts import INTEGER, NONNEGATIVE, ORTHOGONAL, POSITIVE, SPD, SYMMETRIC, Facts
 from matcalc.primitives.base import Args, Leaf, Option, Primitive, Sizes, Zeros, zeros
@@ -189,14 +190,25 @@ class Commutation(Leaf):
         return k
 
 
+MAX_BITS = 10_000  # of an exact number: some 3,000 digits
+
+
 def const(value: Number) -> Expr:
-    """The number as an expression; whole numbers and fractions stay exact."""
+    """The number as an expression; whole numbers and fractions stay exact.
+
+    Raises   LimitError for an exact number of more than some 3,000 digits
+    """
     if (not isinstance(value, int) and value == int(value) and not isinstance(value, float)) or (
         isinstance(value, float) and value.is_integer() and abs(value) < 2**53
     ):
         value = int(value)
     if not value:
         return zeros(SCALAR)
+    if not isinstance(value, float) and max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+        raise LimitError(
+            "a number of the result has more than 3,000 digits",
+            hint="write numbers with a decimal point where they need not be exact: 3.0",
+        )
     return make(Const(value))
 
 

@@ -259,6 +259,9 @@ class Builder:
     def keyword(self, name: Token, equals: Token, value: Node) -> Keyword:
         return Keyword(name.start, value.end, _name(name), value)
 
+    def keyword_text(self, name: Token, equals: Token, value: Token) -> Keyword:
+        return Keyword(name.start, value.end, _name(name), self.text(value))
+
     def bounds(self, name: Token, equals: Token, lower: Node, colon: Token, upper: Node) -> Bounds:
         return Bounds(name.start, upper.end, _name(name), lower, upper)
 

@@ -39,7 +39,11 @@ def entries(scope: Scope, node: tree.Index) -> Reading:
         else:
             literal = scope.literal(position)
             if literal is not None and (literal < 1 or literal.denominator != 1):
-                raise ParseError("an index is a whole number, counted from 1", span=scope.span(position))
+                raise ParseError(
+                    "an index is a whole number, counted from 1",
+                    span=scope.span(position),
+                    hint="the first entry of x is x[1], the last one x[n]",
+                )
             last = scope.bound.get(position.text) if isinstance(position, tree.Name) else None
             if last is not None:
                 lasts.append((axis if len(positions) == 2 else -1, last))
@@ -116,7 +120,11 @@ def sums(scope: Scope, node: tree.IndexedSum) -> Reading:
         upper = upper.kids[0]
     name = node.index.text
     if name in scope.bound:
-        raise DeclarationError(f"the index `{name}` is already that of a sum around", span=scope.span(node.index))
+        raise DeclarationError(
+            f"the index `{name}` is already that of a sum around",
+            span=scope.span(node.index),
+            hint="take another letter for one of them",
+        )
     last: Dim | None = None
     if isinstance(upper, tree.Name) and isinstance(lower, tree.Number) and lower.text == "1":
         taken = (scope.variables, scope.definitions, scope.bound, scope.undeclared)
@@ -125,14 +133,21 @@ def sums(scope: Scope, node: tree.IndexedSum) -> Reading:
                 scope.sizes.add(upper.text)
                 scope.guessed_sizes.add(upper.text)
             last = dim(upper.text)
-    elif isinstance(upper, tree.Number) and upper.text.isdigit():
-        last = dim(int(upper.text[:9]))
+    elif isinstance(upper, tree.Number) and upper.text.isdigit() and len(upper.text) < 16:
+        last = dim(int(upper.text))
 
     def bind(names: dict[str, Any]) -> None:
         names[name] = last
 
     def release(names: dict[str, Any]) -> None:
         del names[name]
+
+    for place in (lower, upper):
+        literal = scope.literal(place)
+        if literal is not None and literal.denominator != 1:
+            raise ParseError(
+                "a bound of a sum is a whole number", span=scope.span(place), hint="write sum(i=1:m, f) or sum(i=1:3, f)"
+            )
 
     def finish(args: tuple[int, ...]) -> int:
         for place in (lower, upper):
@@ -248,7 +263,7 @@ def option_of(scope: Scope, kind: str, choices: tuple[str, ...], node: tree.Node
         if isinstance(node, (tree.Text, tree.Name)) and node.text in choices:  # a name in LaTeX: \operatorname{same}
             return node.text
         wanted = ", ".join(f"'{c}'" for c in choices)
-        raise ParseError(f"`{call.function.text}` takes one of {wanted} here", span=scope.span(node))
+        raise ParseError(f"`{call.function.text}` takes one of {wanted} here", span=scope.span(node), hint=signature(entry))
     if isinstance(node, tree.Number) and node.text in ("0", "1"):
         return int(node.text)
     raise ParseError(

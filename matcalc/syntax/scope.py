@@ -139,12 +139,20 @@ class Scope:
 
     def number(self, node: tree.Number) -> int | float:
         if len(node.text) > MAX_DIGITS:
-            raise LimitError(f"a number of {len(node.text)} characters, more than {MAX_DIGITS}", span=self.span(node))
+            raise LimitError(
+                f"a number of {len(node.text)} characters, more than {MAX_DIGITS}",
+                span=self.span(node),
+                hint="round it, or write it as a power: 10^400",
+            )
         if node.text.isdigit():
             return int(node.text)
         value = float(node.text)
         if value in (float("inf"), 0.0) and any(c in "123456789" for c in node.text.lower().partition("e")[0]):
-            raise LimitError("the number is too large or too small for a float", span=self.span(node))
+            raise LimitError(
+                "the number is too large or too small for a float",
+                span=self.span(node),
+                hint="write it as a power, which stays exact: 10^400, 10^-400",
+            )
         return value
 
     def name(self, node: tree.Name, bound: dict[str, Any]) -> int:

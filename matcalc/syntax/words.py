@@ -81,7 +81,8 @@ class Words:
             )
         if len(stem) == 1 or stem in GREEK:
             if len(subscript) > 1 and subscript.isalpha() and "{" not in text and "_" in text and "\\" not in text:
-                first, rest = canonical(f"{word}_{subscript[0]}"), subscript[1:]
+                first, rest = canonical(f"{word}_{subscript[0]}"), shortened(subscript[1:])
+                text, name, subscript = shortened(text), shortened(name), shortened(subscript)
                 raise AmbiguityError(
                     f"`{text}` has two readings",
                     span=self.span(start, end),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import matcalc
+import matcalc.results
 from matcalc.printing.steps import steps_text
 from matcalc.simplify import simplify
 from matcalc.simplify.cost import cost
@@ -52,10 +53,7 @@ def test_result_is_the_golden_one(name: str, golden: dict[str, dict[str, str]]) 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_published_form_has_the_same_value(name: str) -> None:
     problem = PROBLEMS[name]
-    formula = matcalc.results.Formula(
-        matcalc.syntax.parse(problem["text"], problem["where"], wrt=[problem["wrt"]], scalar=True)
-    )
-    report = formula.check_claim(problem["wrt"], problem["published"])
+    report = derive(problem).of.check_claim(problem["wrt"], problem["published"])
     assert report.passed, f"{report}"
 
 
