@@ -10,7 +10,7 @@ def script(shell: str, parser: argparse.ArgumentParser) -> str:
     commands = _commands(parser)
     if shell == "fish":
         return _fish(commands)
-    head = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
+    head = "autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
     return head + _bash(commands)
 
 
@@ -31,6 +31,11 @@ def _options(command: argparse.ArgumentParser) -> dict[str, list[str]]:
     }
 
 
+def _words(command: argparse.ArgumentParser) -> list[str]:
+    """What an argument without an option may be, and the options."""
+    return [*(str(c) for a in command._actions if not a.option_strings for c in a.choices or ()), *_options(command)]
+
+
 def _bash(commands: dict[str, argparse.ArgumentParser]) -> str:
     cases = []
     for name, command in commands.items():
@@ -43,7 +48,7 @@ def _bash(commands: dict[str, argparse.ArgumentParser]) -> str:
         cases.append(
             f'    {name})\n      case "$previous" in{values}\n'
             f'        --file) COMPREPLY=($(compgen -f -- "$word")); return ;;\n      esac\n'
-            f'      COMPREPLY=($(compgen -W "{" ".join(options)}" -- "$word")) ;;'
+            f'      COMPREPLY=($(compgen -W "{" ".join(_words(command))}" -- "$word")) ;;'
         )
     return (
         "_matcalc() {\n"

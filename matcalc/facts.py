@@ -58,3 +58,10 @@ def facts(expr: Expr) -> Facts:
 def has(expr: Expr, fact: str) -> bool:
     """Whether ``fact`` is known of ``expr``; a scalar is symmetric."""
     return fact in facts(expr) or (fact == SYMMETRIC and expr.is_scalar)
+
+
+def signs_of_diagonal(known: Facts) -> Facts:
+    """The signs of the diagonal entries of a matrix of which ``known`` is known."""
+    if SPD in known or POSITIVE in known:
+        return frozenset({POSITIVE})
+    return frozenset({NONNEGATIVE}) if PSD in known or NONNEGATIVE in known else NOTHING

@@ -68,7 +68,7 @@ class Primitive(ABC):
     latex_slots: ClassVar[tuple[str, ...]] = ()
 
     # NumPy code of a primitive that lowering does not spell itself: ``{A}`` is the slot (an array), ``{axis}`` an
-    # option (left out with its comma where it is None), ``{xp}`` the array module, ``{rt}`` matcalc/lowering/runtime.py.
+    # option (left out with its comma where it is None), ``{xp}`` the array module, ``{rt}`` lowering/runtime.py.
     code: ClassVar[str] = ""
 
     is_zero: ClassVar[bool] = False
@@ -231,13 +231,12 @@ class Smooth(Primitive):
     """Any other primitive: it states its differential in terms of linear and multilinear ones."""
 
 
-class Zeros(Leaf):
-    """The zero matrix, vector or number."""
+class Shaped(Primitive):
+    """A primitive whose parameter is the shape of its value, which a call writes as sizes: ``ones(m, n)``."""
 
-    name = "zeros"
-    fields = ("shape",)
-    options = (Option("m", "dim", required=True), Option("n", "dim", ONE))
-    is_zero = True
+    fields: ClassVar[tuple[str, ...]] = ("shape",)
+    options: ClassVar[tuple[Option, ...]] = (Option("m", "dim", required=True), Option("n", "dim", ONE))
+    shape: Shape
 
     @classmethod
     def from_call(cls, shapes: Sequence[Shape], options: tuple[Any, ...]) -> Primitive:
@@ -247,6 +246,18 @@ class Zeros(Leaf):
         rows, cols = self.shape
         return (str(rows),) if cols is ONE else (str(rows), str(cols))
 
+    def size(self, sizes: Sizes) -> tuple[int, int]:
+        """The shape in numbers."""
+        rows, cols = self.shape
+        return rows.evaluate(sizes), cols.evaluate(sizes)
+
+
+class Zeros(Shaped, Leaf):
+    """The zero matrix, vector or number."""
+
+    name = "zeros"
+    is_zero = True
+
     def facts(self, x: Args) -> Facts:
         return frozenset(
             {"symmetric", "diagonal", "psd", "nonnegative"} if self.shape[0] is self.shape[1] else {"nonnegative"}
@@ -255,8 +266,7 @@ class Zeros(Leaf):
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
 
-        rows, cols = (d.evaluate(sizes) for d in self.shape)
-        return numpy.zeros((rows, cols), dtype=int).astype(object)
+        return numpy.zeros(self.size(sizes), dtype=int).astype(object)
 
 
 def zeros(shape: Shape) -> Expr:
@@ -280,6 +290,7 @@ __all__ = [
     "Primitive",
     "Same",
     "Shape",
+    "Shaped",
     "Sizes",
     "Smooth",
     "Zeros",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, final
 
 from matcalc.dims import Dim, Shape
-from matcalc.expr import Expr
+from matcalc.expr import DimMismatch, Expr
 from matcalc.facts import NONNEGATIVE, POSITIVE, Facts, facts
-from matcalc.primitives.base import Args, Linear, Multilinear, Option, Primitive, Same, Sizes, m, n, p, q
+from matcalc.primitives.base import Args, Linear, Multilinear, Option, Same, Shaped, Sizes, m, n, p, q
 
 FULL, SAME, VALID = "full", "same", "valid"
 _MODE = Option("mode", "mode", FULL, choices=(VALID, SAME, FULL))
@@ -26,6 +25,11 @@ class _Filter(Multilinear):
         kernel, image = shapes
         if self.mode == SAME:
             return image
+        if self.mode == VALID:
+            for k, x in zip(kernel, image, strict=True):
+                room = (x - k).value
+                if room is not None and room < 0:
+                    raise DimMismatch(k, x)
         sizes = (x + k - 1 if self.mode == FULL else x - k + 1 for k, x in zip(kernel, image, strict=True))
         rows, cols = sizes
         return (rows, cols)
@@ -124,29 +128,16 @@ class Flip(Linear):
         return x[0][::-1, ::-1]
 
 
-class _Central(Linear):
+class _Central(Shaped, Linear):
     """Between a matrix and its central part; of an odd surplus the smaller half comes first, as in SciPy."""
 
-    fields: ClassVar[tuple[str, ...]] = ("shape",)
-    options: ClassVar[tuple[Option, ...]] = (Option("m", "dim", required=True), Option("n", "dim", required=True))
     takes = {"A": (m, n)}
-    shape: Shape
-
-    @classmethod
-    def from_call(cls, shapes: Sequence[Shape], options: tuple[Any, ...]) -> Primitive:
-        return cls(options)
-
-    def shown_options(self, x: Args) -> tuple[str, ...]:
-        return tuple(str(d) for d in self.shape)
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         return self.shape
 
     def trace_rule(self, i: int) -> str:
         return "trace-pad"
-
-    def target(self, sizes: Sizes) -> list[int]:
-        return [d.evaluate(sizes) for d in self.shape]
 
 
 @final
@@ -167,7 +158,7 @@ class Crop(_Central):
         return facts(x[0]) & {POSITIVE, NONNEGATIVE}
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
-        rows, cols = self.target(sizes)
+        rows, cols = self.size(sizes)
         top, left = (x[0].shape[0] - rows) // 2, (x[0].shape[1] - cols) // 2
         return x[0][top : top + rows, left : left + cols]
 
@@ -192,7 +183,7 @@ class Pad(_Central):
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
 
-        rows, cols = self.target(sizes)
+        rows, cols = self.size(sizes)
         out = numpy.zeros((rows, cols), dtype=int).astype(object)
         top, left = (rows - x[0].shape[0]) // 2, (cols - x[0].shape[1]) // 2
         out[top : top + x[0].shape[0], left : left + x[0].shape[1]] = x[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import reduce
 from typing import Any, final
 
@@ -10,7 +9,7 @@ from matcalc.dims import ONE, SCALAR, Dim, Shape
 from matcalc.errors import LimitError
 from matcalc.expr import OPERATORS, Expr, ExprLike, Number, make
 from matcalc.facts import INTEGER, NONNEGATIVE, ORTHOGONAL, POSITIVE, SPD, SYMMETRIC, Facts
-from matcalc.primitives.base import Args, Leaf, Option, Primitive, Sizes, Zeros, zeros
+from matcalc.primitives.base import Args, Leaf, Option, Shaped, Sizes, Zeros, zeros
 
 
 @final
@@ -134,20 +133,10 @@ class Identity(Leaf):
 
 
 @final
-class Ones(Leaf):
+class Ones(Shaped, Leaf):
     """The vector or matrix of ones."""
 
     name = "ones"
-    fields = ("shape",)
-    options = (Option("m", "dim", required=True), Option("n", "dim", ONE))
-
-    @classmethod
-    def from_call(cls, shapes: Sequence[Shape], options: tuple[Any, ...]) -> Primitive:
-        return cls(options)
-
-    def shown_options(self, x: Args) -> tuple[str, ...]:
-        rows, cols = self.shape
-        return (str(rows),) if cols is ONE else (str(rows), str(cols))
 
     def facts(self, x: Args) -> Facts:
         return frozenset({POSITIVE, "psd"} if self.shape[0] is self.shape[1] else {POSITIVE})
@@ -155,7 +144,7 @@ class Ones(Leaf):
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
 
-        return numpy.ones([d.evaluate(sizes) for d in self.shape], dtype=int).astype(object)
+        return numpy.ones(self.size(sizes), dtype=int).astype(object)
 
 
 @final

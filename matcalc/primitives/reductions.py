@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 from matcalc.dims import ONE, SCALAR, Dim, Shape
 from matcalc.expr import OPERATORS, Expr, make
-from matcalc.facts import NONNEGATIVE, POSITIVE, PSD, SPD, Facts, facts
+from matcalc.facts import NONNEGATIVE, POSITIVE, PSD, Facts, facts, signs_of_diagonal
 from matcalc.primitives.algebra import add, power, product
 from matcalc.primitives.base import AXIS, Args, Linear, Option, Primitive, Same, Sizes, Smooth, m, n, zeros
 from matcalc.primitives.elementwise import exp, sign
@@ -173,14 +173,7 @@ class Trace(Linear):
         return "trace-identity"
 
     def facts(self, x: Args) -> Facts:
-        known = facts(x[0])
-        return frozenset(
-            {POSITIVE}
-            if SPD in known or POSITIVE in known
-            else {NONNEGATIVE}
-            if PSD in known or NONNEGATIVE in known
-            else ()
-        )
+        return signs_of_diagonal(facts(x[0]))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         from matcalc.primitives.reference import scalar

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias, final
 
 from matcalc.dims import ONE, Dim, Shape, dim
-from matcalc.expr import Expr, make
-from matcalc.facts import DIAGONAL, NONNEGATIVE, POSITIVE, PSD, SPD, Facts, facts
+from matcalc.expr import DimMismatch, Expr, make
+from matcalc.facts import DIAGONAL, NONNEGATIVE, POSITIVE, PSD, SPD, Facts, facts, signs_of_diagonal
 from matcalc.primitives.algebra import product
-from matcalc.primitives.base import Args, Linear, Option, Primitive, Same, Sizes, Smooth, m, n, zeros
+from matcalc.primitives.base import Args, Linear, Option, Primitive, Same, Shaped, Sizes, Smooth, m, n, zeros
+from matcalc.primitives.leaves import number_of
 
 
 @final
@@ -74,14 +75,7 @@ class DiagonalPart(Linear):
         return "trace-diagonal"
 
     def facts(self, x: Args) -> Facts:
-        known = facts(x[0])
-        return frozenset(
-            {POSITIVE}
-            if SPD in known or POSITIVE in known
-            else {NONNEGATIVE}
-            if PSD in known or NONNEGATIVE in known
-            else ()
-        )
+        return signs_of_diagonal(facts(x[0]))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return x[0].diagonal().reshape(-1, 1)
@@ -115,7 +109,7 @@ class Vec(Linear):
 
 
 @final
-class Reshape(Linear):
+class Reshape(Shaped, Linear):
     """The matrix of given shape with the same vec (entries are read and written by columns).
 
     Rule     d reshape(A, p, q) = reshape(dA, p, q)
@@ -123,18 +117,7 @@ class Reshape(Linear):
     """
 
     name = "reshape"
-    fields = ("shape",)
-    options = (Option("m", "dim", required=True), Option("n", "dim", ONE))
     takes = {"A": (m, n)}
-    shape: Shape
-
-    @classmethod
-    def from_call(cls, shapes: Sequence[Shape], options: tuple[Any, ...]) -> Primitive:
-        return cls(options)
-
-    def shown_options(self, x: Args) -> tuple[str, ...]:
-        rows, cols = self.shape
-        return (str(rows),) if cols is ONE else (str(rows), str(cols))
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         ((rows, cols),) = shapes
@@ -151,7 +134,7 @@ class Reshape(Linear):
         return facts(x[0]) & {POSITIVE, NONNEGATIVE}
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
-        return x[0].reshape([d.evaluate(sizes) for d in self.shape], order="F")
+        return x[0].reshape(self.size(sizes), order="F")
 
 
 class _Concatenation(Linear):
@@ -234,6 +217,11 @@ class Slice(Linear):
         for shape in shapes[1:]:
             same(shape[0], ONE)
             same(shape[1], ONE)
+        for where, length in zip((self.row, self.col), shapes[0], strict=True):
+            if not isinstance(where, str):
+                backwards, beyond = (where[1] - where[0] + 1).value, (length - where[1]).value
+                if (backwards is not None and backwards < 1) or (beyond is not None and beyond < 0):
+                    raise DimMismatch(where[1], length)
         rows, cols = (
             ONE if where == AT else length if isinstance(where, str) else where[1] - where[0] + 1
             for where, length in zip((self.row, self.col), shapes[0], strict=True)
@@ -303,6 +291,12 @@ class Unit(Smooth):
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         return (self.order, ONE)
+
+    def construct(self, args: Args) -> Expr:
+        at = number_of(args[0])
+        if at is not None and (at < 1 or (self.order.value is not None and at > self.order.value)):
+            raise DimMismatch(at, self.order)
+        return make(self, args)
 
     def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
         return zeros(y.shape)

@@ -35,6 +35,7 @@ from matcalc.syntax.tree import (
     Value,
     Weight,
 )
+from matcalc.syntax.words import shortened
 
 JUXTAPOSED = "JUXTAPOSED"
 
@@ -125,9 +126,9 @@ class Builder:
             top, below = self.piece(left), self.piece(first)
             rest = " ".join(self.source[first.end : right.end].split())
             raise AmbiguityError(
-                f"`{_cut(f'{top}/{below} {rest}')}` has two readings",
+                f"`{shortened(f'{top}/{below} {rest}')}` has two readings",
                 span=self.span(left.start, right.end),
-                detail=f"({_cut(top)}/{_cut(below)})*{_cut(rest)}, or {_cut(top)}/({_cut(below)}*{_cut(rest)})",
+                detail=f"({shortened(top)}/{shortened(below)})*{shortened(rest)}, or {shortened(top)}/({shortened(below)}*{shortened(rest)})",
                 hint="write the one that is meant, with brackets or *",
             )
         node: Node = Binary(left.start, first.end, "SLASH", left, first)
@@ -140,9 +141,9 @@ class Builder:
         if isinstance(before, Call) and not before.bracketed:
             inner, name, after = self.piece(before.kids[0]), before.function.text, self.piece(right)
             raise AmbiguityError(
-                f"`{_cut(f'{name} {inner} {after}')}` has two readings",
+                f"`{shortened(f'{name} {inner} {after}')}` has two readings",
                 span=self.span(before.start, right.end),
-                detail=f"{name}({_cut(inner)})*{_cut(after)}, or {name}({_cut(inner)}*{_cut(after)})",
+                detail=f"{name}({shortened(inner)})*{shortened(after)}, or {name}({shortened(inner)}*{shortened(after)})",
                 hint=f"put the argument of {name} in brackets",
             )
         return Binary(left.start, right.end, JUXTAPOSED, left, right)
@@ -167,9 +168,9 @@ class Builder:
 
     def refuse_tower(self, base: Node, exponent: Node) -> None:
         if isinstance(base, Power):
-            a, b, c = (self.piece(node) for node in (*base.kids, exponent))
+            a, b, c = (shortened(self.piece(node)) for node in (*base.kids, exponent))
             raise AmbiguityError(
-                f"`{self.source[base.start : exponent.end]}` has two readings",
+                f"`{shortened(self.source[base.start : exponent.end])}` has two readings",
                 span=self.span(base.start, exponent.end),
                 detail=f"({a}^{b})^{c}, or {a}^({b}^{c})",
                 hint="write the one that is meant, with brackets",
@@ -282,7 +283,3 @@ class Builder:
     def fraction(self, frac: Token, *rest: Any) -> Fraction:
         above, below = (part for part in rest if isinstance(part, Node))
         return Fraction(frac.start, rest[-1].end, (above, below))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 30 else text[:27] + "..."

@@ -14,7 +14,7 @@ from matcalc.primitives.base import Same
 from matcalc.primitives.elementwise import FUNCTIONS as KNOWN
 from matcalc.primitives.functions import Defined, Elementwise, Function, Unknown
 from matcalc.primitives.leaves import Index as IndexLeaf
-from matcalc.primitives.leaves import as_expr, identity, var
+from matcalc.primitives.leaves import as_expr, identity, number_of, var
 from matcalc.primitives.loops import indexed_sum
 from matcalc.primitives.products import INNER
 from matcalc.primitives.reductions import NORM1, NORM2
@@ -301,6 +301,11 @@ def _entry_rule(wheres: list[Any], shapes: tuple[Shape, ...], same: Same) -> Sha
 
 def entry(wheres: list[Any], a: Expr, *indices: Expr) -> Expr:
     row, col = _places(wheres, a.shape)
+    left = list(indices)
+    for where, length in zip((row, col), a.shape, strict=True):
+        at = number_of(left.pop(0)) if where == AT else None
+        if at is not None and length.value is not None and at > length.value:
+            raise DimMismatch(dim(int(at)), length)
     return a if row == ALL and col == ALL else Slice(row, col).construct((a, *indices))
 
 

@@ -54,6 +54,8 @@ def misfit(scope: Scope, number: int, shapes: list[Shape], unifier: Unifier, rea
         left, right = _pair(scope, number, resolved, operands)
         verb = _VERBS[step.kind]
         joint = {"sum": "+", "product": "*", "hadamard": ".*"}[step.kind]
+        if source[left.end : right.start].strip() in ("./", "⊘", "\\oslash"):
+            joint, verb = "./", "divides entry by entry"
         title = f"{left.text} {joint} {right.text} {verb} {shape_text(left.shape)} and {shape_text(right.shape)}"
         hint = {"sum": _hint_sum, "product": _hint_product, "hadamard": _hint_hadamard}[step.kind](left, right)
         return _error(source, title, left, right, Operand("", SCALAR, left.start, right.end), hint)
@@ -74,7 +76,7 @@ def misfit(scope: Scope, number: int, shapes: list[Shape], unifier: Unifier, rea
     if step.kind == "power":
         return _power(source, operands, whole)
     if step.kind == "entry":
-        hint = "write x[i] for a vector, A[i, j], A[i, :] or A[:, j] for a matrix"
+        hint = "write x[i] for a vector, A[i, j], A[i, :] or A[:, j] for a matrix; ranges grow, and the first index is 1"
         if first.shape == SCALAR:
             hint = "a number has no entries"
         return _error(source, f"the indices do not fit {text}, which is in {shape}", first, None, whole, hint)
@@ -96,6 +98,13 @@ _NEEDS = {
     "vcat": "blocks on top of each other have the same number of columns; hcat puts them side by side",
     "khatri_rao": "both matrices have the same number of columns",
     "weighted norm": "the weight of a vector in R^n is a matrix in R^{n x n}",
+    "norm2": "the weight of a vector in R^n is a matrix in R^{n x n}",
+    "norm": "the weight of a vector in R^n is a matrix in R^{n x n}",
+    "elementwise power": "base and exponent have one shape, or one of them is a number",
+    "reshape": "the new shape must have as many entries as the old one",
+    "conv": "with 'valid' the second argument, the image, is at least as large as the first, the kernel",
+    "corr": "with 'valid' the second argument, the image, is at least as large as the first, the kernel",
+    "e": "e(i, n) has its 1 in entry i, from 1 to n",
 }
 
 

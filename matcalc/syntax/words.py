@@ -16,6 +16,11 @@ MAX_LETTERS = 5  # undeclared one-letter names that a run of letters is split in
 MAX_NAME = 64  # characters of a name
 
 
+def shortened(text: str, longest: int = 30) -> str:
+    """The text as a message quotes it."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
 class Token(NamedTuple):
     type: str
     text: str
@@ -82,7 +87,7 @@ class Words:
         if len(stem) == 1 or stem in GREEK:
             if len(subscript) > 1 and subscript.isalpha() and "{" not in text and "_" in text and "\\" not in text:
                 first, rest = canonical(f"{word}_{subscript[0]}"), shortened(subscript[1:])
-                text, name, subscript = shortened(text), shortened(name), shortened(subscript)
+                text, name, subscript = (shortened(part) for part in (text, name, subscript))
                 raise AmbiguityError(
                     f"`{text}` has two readings",
                     span=self.span(start, end),
@@ -179,7 +184,7 @@ class Words:
     def unknown_function(self, token: Token, word: str) -> UnknownNameError:
         known = self.close_to(word) if len(word) > 2 else ""
         return UnknownNameError(
-            f"`{word}` is not a known function" + (f"; did you mean `{known}`?" if known else ""),
+            f"`{shortened(word)}` is not a known function" + (f"; did you mean `{known}`?" if known else ""),
             span=self.span(token.start, token.end),
-            hint=f"declare it, `{word}: elementwise`, or write the product with *: {'*'.join(word[:8])}*(...)",
+            hint=f"declare it, `{shortened(word)}: elementwise`, or write the product with *: {'*'.join(word[:8])}*(...)",
         )
