@@ -26,20 +26,35 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(_spaced(sys.argv[1:] if argv is None else argv))
     colour = _Colour(arguments.color)
     try:
-        return int(arguments.run(arguments, colour))
+        status = int(arguments.run(arguments, colour))
+        sys.stdout.flush()
+        return status
     except MatcalcError as e:
         first, _, rest = str(e).partition("\n")
         kind, _, message = first.partition(":")
         print(f"{colour.red(kind + ':', sys.stderr)}{message}" + (f"\n{rest}" if rest else ""), file=sys.stderr)
         return 2
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output is gone; nothing is left to say
+        # The reader of our output is gone; what is still in the buffer must not complain when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except UnicodeEncodeError as e:
+        sign = ascii(e.object[e.start])
+        print(f"the output cannot show {sign}; take --format text, or a terminal in UTF-8", file=sys.stderr)
+        return 2
+    except OSError as e:
+        print(f"the output cannot be written: {e.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _spaced(argv: Sequence[str]) -> list[str]:
+    """The arguments, with a space before those that begin with a minus as formulas do: ``-x'*x`` is no option."""
+    return [f" {a}" if a[:1] == "-" and a[1:2] not in ("", "-") and a != "-h" else a for a in argv]
 
 
 def _grad(arguments: argparse.Namespace, colour: _Colour) -> int:
@@ -140,7 +155,7 @@ def _text(arguments: argparse.Namespace) -> str:
         raise ParseError(f"{arguments.file} cannot be read: {e.strerror}") from None
     except UnicodeDecodeError:
         raise ParseError(f"{arguments.file or 'standard input'} is not text in UTF-8") from None
-    return str(arguments.expression)
+    return str(arguments.expression).removeprefix(" ")
 
 
 def _speaks_unicode() -> bool:

@@ -10,7 +10,7 @@ def script(shell: str, parser: argparse.ArgumentParser) -> str:
     commands = _commands(parser)
     if shell == "fish":
         return _fish(commands)
-    head = "autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
+    head = "autoload -U +X compinit bashcompinit && compinit && bashcompinit\n" if shell == "zsh" else ""
     return head + _bash(commands)
 
 
@@ -62,9 +62,14 @@ def _bash(commands: dict[str, argparse.ArgumentParser]) -> str:
 
 
 def _fish(commands: dict[str, argparse.ArgumentParser]) -> str:
-    lines = [f'complete -c matcalc -f -n __fish_use_subcommand -a "{" ".join(commands)}"']
+    lines = ["complete -c matcalc -f", f'complete -c matcalc -n __fish_use_subcommand -a "{" ".join(commands)}"']
     for name, command in commands.items():
+        condition = f'complete -c matcalc -n "__fish_seen_subcommand_from {name}"'
+        plain = [word for word in _words(command) if not word.startswith("--")]
+        lines += [f'{condition} -a "{" ".join(plain)}"'] if plain else []
+        takes = {name for action in command._actions if action.nargs != 0 for name in action.option_strings}
         for option, choices in _options(command).items():
-            values = f' -x -a "{" ".join(choices)}"' if choices else " -r -F" if option == "--file" else ""
-            lines.append(f'complete -c matcalc -n "__fish_seen_subcommand_from {name}" -l {option[2:]}{values}')
+            values = f' -a "{" ".join(choices)}"' if choices else " -F" if option == "--file" else ""
+            required = " -r" if option == "--file" else " -x" if option in takes else ""
+            lines.append(f"{condition} -l {option[2:]}{required}{values}")
     return "\n".join(lines) + "\n"

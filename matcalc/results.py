@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -71,8 +71,9 @@ class Formula:
         known = canonical(name)
         found = self.program.variables.get(known) or self.program.definitions.get(known)
         if found is None:
-            there = ", ".join([*self.program.variables, *self.program.definitions]) or "no variables"
-            raise UnknownNameError(f"{name} does not occur in the expression", hint=f"there is {there}")
+            there = _listed([*self.program.variables, *self.program.definitions])
+            shown = name if name.isprintable() else repr(name)[1:-1]
+            raise UnknownNameError(f"{shown} does not occur in the expression", hint=f"there is {there}")
         return found
 
     def gradient(self, *wrt: str) -> Gradient:
@@ -86,7 +87,7 @@ class Formula:
         names = split_names(wrt)
         if not names:
             raise UnknownNameError(
-                "no variable is given to differentiate by", hint=f"there is {', '.join(self.variables)}"
+                "no variable is given to differentiate by", hint=f"there is {_listed(self.variables)}"
             )
         of = self
         if not self.expr.is_scalar:
@@ -123,6 +124,11 @@ class Formula:
         """
         program = parse(text, self.declarations(text))
         own = self.program.variables
+        strange = [name for name in program.variables if name not in own]
+        if strange:
+            raise UnknownNameError(
+                f"{strange[0]} of the claim does not occur in the expression", hint=f"there is {_listed(own)}"
+            )
         return substitute(program.expr, {v: own[name] for name, v in program.variables.items() if name in own})
 
     def declarations(self, about: str = "") -> str:
@@ -201,7 +207,7 @@ class Gradient:
             return self.exprs[canonical(name)]
         except KeyError:
             raise UnknownNameError(
-                f"no gradient by {name} was derived", hint=f"there is {', '.join(self.exprs)}"
+                f"no gradient by {name} was derived", hint=f"there is {_listed(self.exprs)}"
             ) from None
 
     def __iter__(self) -> Iterator[str]:
@@ -315,6 +321,13 @@ class Gradient:
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
+
+
+def _listed(names: Iterable[str], most: int = 20) -> str:
+    """Names for the hint of an error."""
+    all_names = list(names)
+    rest = len(all_names) - most
+    return ", ".join(all_names[:most]) + (f" and {rest} more" if rest > 0 else "") or "no variable in it"
 
 
 def split_names(given: Sequence[str]) -> list[str]:

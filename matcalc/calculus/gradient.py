@@ -8,7 +8,7 @@ from matcalc.calculus.differential import differential
 from matcalc.calculus.transpose import Contribution, pullback
 from matcalc.derivation import Derivation, Step, name_nodes
 from matcalc.dims import shape_text
-from matcalc.errors import NotScalarError
+from matcalc.errors import LimitError, NotScalarError
 from matcalc.expr import Expr, postorder, variables
 from matcalc.facts import DIAGONAL, SYMMETRIC, has
 from matcalc.primitives.algebra import TRANSPOSE, add
@@ -60,6 +60,9 @@ def within(x: Expr, g: Expr) -> Expr:
     return (g + g.T) / 2 if has(x, SYMMETRIC) else g
 
 
+_LONGEST_RECORD = 100_000  # terms in all lines of a derivation; nobody reads more
+
+
 class _Recorder:
     """Writes down the elimination of each node as it happens."""
 
@@ -72,6 +75,7 @@ class _Recorder:
         preferred: Mapping[Expr, str],
     ) -> None:
         self.record, self.tidy = record, tidy
+        self.length = 0
         self.frontier: dict[Expr, Expr] = {f: const(1)}  # dy = sum of <cotangent, d node>
         record.value = f
         varying = set(wrt)
@@ -104,6 +108,11 @@ class _Recorder:
         return add(*(inner(g, differential_of(node)) for node, g in self.frontier.items()))
 
     def __call__(self, node: Expr, g: Expr, contributions: list[Contribution]) -> None:
+        self.length += len(self.frontier) + len(contributions)
+        if self.length > _LONGEST_RECORD:
+            raise LimitError(
+                f"the derivation has more than {_LONGEST_RECORD} terms", hint="ask for the result without its steps"
+            )
         before = self.total()
         self.frontier.pop(node, None)
         rest = self.total()

@@ -17,7 +17,7 @@ from matcalc.primitives.leaves import differential_of
 from matcalc.primitives.loops import IndexedSum, all_indices, free_indices, indexed_sum, with_index
 from matcalc.primitives.matrix import fresh_index
 
-MAX_FACTORS = 2_000_000  # of all terms of the derivative of one product together
+MAX_FACTORS = 500_000  # of all terms of the derivative of one product together
 
 
 class Contribution(NamedTuple):
@@ -86,7 +86,7 @@ def _contributions(node: Expr, g: Expr, varying: Collection[Expr]) -> list[Contr
         return _through_sum(node, op, g, varying)
     out: list[Contribution] = []
     rest: list[int] = []
-    if len(args) > 1000 and not isinstance(op, Linear) and len(args) * sum(a in varying for a in args) > MAX_FACTORS:
+    if len(args) > 500 and not isinstance(op, Linear) and len(args) * sum(a in varying for a in args) > MAX_FACTORS:
         raise LimitError(
             f"the derivative of a product of {len(args)} factors has too many terms",
             hint="write a power, A^k, or name parts of the product: P = A*B; P*P",

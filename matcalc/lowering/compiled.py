@@ -26,6 +26,7 @@ from matcalc.lowering.plan import Plan
 from matcalc.lowering.walk import array_shape
 from matcalc.primitives.functions import Defined, Elementwise
 from matcalc.primitives.leaves import Differential, Var
+from matcalc.syntax.spelling import canonical
 
 _serial = count(1)
 
@@ -60,7 +61,7 @@ class Compiled:
         linecache.cache[filename] = (len(module.source), None, module.source.splitlines(True), filename)
         finalize(self, linecache.cache.pop, filename, None)
 
-    def __call__(self, *args: Any, **keywords: Any) -> Any:
+    def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         if self._renamed and keywords:
             keywords = {self._renamed.get(name, name): value for name, value in keywords.items()}
         try:
@@ -76,6 +77,10 @@ class Compiled:
             return self(*args, **{name: value for name, value in keywords.items() if name not in self._ignored})
         from matcalc.lowering.signature import Signature
 
+        codes = self._module.codes
+        spelled = {name if name in codes else canonical(name): value for name, value in keywords.items()}
+        if spelled.keys() != keywords.keys():  # λ for lambda
+            return self(*args, **spelled)
         shown = dict(zip(self._module.codes, self._module.shown, strict=True))
         by_name = {shown.get(code, code): value for code, value in keywords.items()}
         problem = (self._signature or Signature({})).explain(args, by_name, self.arguments)
@@ -180,6 +185,7 @@ def inputs(roots: Sequence[Expr]) -> list[Expr]:
 
 def _implementations(module: Module, functions: Mapping[str, Sequence[Callable[..., Any]]]) -> dict[str, Any]:
     out = {}
+    functions = {canonical(name): given for name, given in functions.items()}
     for (name, order), code in module.functions.items():
         given = functions.get(name, ())
         given = (given,) if callable(given) else given

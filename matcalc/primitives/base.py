@@ -166,7 +166,7 @@ class Primitive(ABC):
         return tuple(f"'{v}'" if o.kind == "mode" else v for v, o in zip(shown, self.options, strict=False))
 
     def __str__(self) -> str:
-        inner = ", ".join(str(v) for v in self.params if v is not None)
+        inner = ", ".join(repr(v) if isinstance(v, Expr) else str(v) for v in self.params if v is not None)
         return f"{self.name or type(self).__name__}{f'({inner})' if inner else ''}"
 
     def __repr__(self) -> str:

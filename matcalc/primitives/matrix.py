@@ -206,6 +206,9 @@ class MatrixPower(Smooth):
         if number is not None and 0 < number <= _LONGEST_WRITTEN_POWER:
             times = int(number)
             return add(*(product(*[a] * j, d, *[a] * (times - 1 - j)) for j in range(times)))
+        if isinstance(number, int) and -_LONGEST_WRITTEN_POWER <= number < 0:
+            powers = [matrix_power(a, const(-j)) for j in range(1 - number)]  # the identity first
+            return -add(*(product(powers[j], d, powers[1 - number - j]) for j in range(1, 1 - number)))
         # For k >= 0 the k factors in turn. For k < 0, A^k is the (-k)-th power of A^-1, and d A^-1 = -A^-1 dA A^-1. The
         # sum that does not apply is empty, so where the sign of k is open the two together are right.
         j = fresh_index(y, d)
@@ -297,6 +300,9 @@ class ExpmFrechet(Smooth):
 
     def trace_rule(self, i: int) -> str:
         return "trace-frechet"
+
+    def facts(self, x: Args) -> Facts:
+        return facts(x[0]) & facts(x[1]) & {SYMMETRIC, DIAGONAL}
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, final
 
 from matcalc.dims import ONE, Dim, Shape, dim
 from matcalc.expr import DimMismatch, Expr, make
-from matcalc.facts import DIAGONAL, NONNEGATIVE, POSITIVE, PSD, SPD, Facts, facts, signs_of_diagonal
+from matcalc.facts import DIAGONAL, NONNEGATIVE, POSITIVE, PSD, SPD, SYMMETRIC, Facts, facts, signs_of_diagonal
 from matcalc.primitives.algebra import product
 from matcalc.primitives.base import Args, Linear, Option, Primitive, Same, Shaped, Sizes, Smooth, m, n, zeros
 from matcalc.primitives.leaves import number_of
@@ -245,7 +245,10 @@ class Slice(Linear):
         return "trace-entry"
 
     def facts(self, x: Args) -> Facts:
-        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+        kept = facts(x[0]) & {POSITIVE, NONNEGATIVE}
+        if self.row == self.col and x[1:2] == x[2:]:  # on the diagonal
+            kept |= facts(x[0]) & {SYMMETRIC, PSD, SPD, DIAGONAL}
+        return kept
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         a, *indices = x

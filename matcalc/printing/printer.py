@@ -30,6 +30,7 @@ LEVEL: dict[str, float] = {name: i for i, name in enumerate(LEVELS)}
 
 _NAME_PARTS = "print it with names for its parts"
 LONGEST = 20_000  # characters of one line; beyond, parts have to be named
+WIDE = 200  # characters more for each operand, as a sum of thousands of terms is long without being nested
 
 
 class Printed(NamedTuple):
@@ -87,7 +88,7 @@ class Printer:
         for node in order:
             if node not in done:
                 found = Printed(self.name(names[node]), ATOM) if node in names else self.visit(node)
-                if len(found.text) > LONGEST:
+                if len(found.text) > LONGEST + WIDE * len(node.args):
                     raise LimitError(
                         f"written out in one line the expression has more than {LONGEST} characters",
                         hint=_NAME_PARTS,

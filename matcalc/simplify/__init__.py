@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matcalc.expr import Expr, postorder
-from matcalc.simplify import algebra, blocks, entries, linear, square  # noqa: F401  (their handlers)
+from matcalc.simplify import algebra, blocks, entries, indexed, linear, square  # noqa: F401  (their handlers)
 from matcalc.simplify.cost import cost
 from matcalc.simplify.heads import applied
 

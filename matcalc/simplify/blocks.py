@@ -1,21 +1,35 @@
-"""Rearrangements and block structure: diagonals, vec and reshape, Kronecker products, concatenation, indexed sums."""
+"""Rearrangements and block structure: diagonals, vec and reshape, Kronecker products, concatenation."""
 
 from __future__ import annotations
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, make
-from matcalc.facts import NONNEGATIVE, POSITIVE, has
-from matcalc.primitives.algebra import HADAMARD, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
-from matcalc.primitives.leaves import Identity, Ones, const, identity, number_of, ones
-from matcalc.primitives.loops import IndexedSum, free_indices
+from matcalc.primitives.convolution import Conv, Corr, Crop, Flip, Pad
+from matcalc.primitives.leaves import Identity, Ones, const, identity, ones
+from matcalc.primitives.matrix import ExpmFrechet
 from matcalc.primitives.products import KhatriRao, Kron
-from matcalc.primitives.structure import Diagonal, DiagonalPart, HCat, Reshape, VCat, Vec
-from matcalc.simplify import hadamards, linear, products, sums, transposes
+from matcalc.primitives.structure import (
+    ALL,
+    AT,
+    Diagonal,
+    DiagonalPart,
+    HCat,
+    Reshape,
+    Slice,
+    VCat,
+    Vec,
+    Where,
+    sliced,
+)
+from matcalc.simplify import hadamards, heads, linear, match, products, sums, transposes
+from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import assemble, term
 
 _DIAGONAL, _PART, _VEC = Diagonal(), DiagonalPart(), Vec()
+_MOST = 6  # terms of a sum of which a slice is tried one by one
 
 
 @handles(Diagonal)
@@ -103,6 +117,10 @@ def _kron(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return products.times(const(c), const(d), *s, *t, inner)
     a, b = args
     if isinstance(op, KhatriRao):
+        # One row beside another matrix scales its columns.
+        row, other = (a, b) if a.rows is ONE else (b, a)
+        if row.rows is ONE and row.cols is not ONE:
+            return products.times(other, products.unary(_DIAGONAL, transposes.transposed(row)))
         return make(op, args)
     if a.is_scalar or b.is_scalar:
         return products.times(a, b)
@@ -115,6 +133,82 @@ def _kron(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     return make(op, args)
 
 
+@handles(Slice)
+def _slice(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    """A slice of a slice is one slice; of a transpose, of a sum or of a number times a matrix it goes inward."""
+    x, *indices = args
+    assert isinstance(op, Slice)
+    shape = make(op, args).shape
+    if x.is_zero:
+        return zeros(shape)
+    row = indices[0] if op.row == AT else None
+    col = indices[-1] if op.col == AT else None
+    if x.op is TRANSPOSE:
+        turned = Slice(op.col, op.row)
+        return transposes.transposed(_slice(turned, (x.args[0], *[k for k in (col, row) if k is not None])))
+    if isinstance(x.op, Ones):
+        return ones(*shape)
+    if isinstance(x.op, Slice):
+        joined = _joined(x, op, row, col)
+        if joined is not None:
+            return joined
+    c, s, m = term(x)
+    if c != 1 or s:
+        return products.times(const(c), *s, _slice(op, (assemble(1, (), m), *indices)) if m else ones(*shape))
+    if len(m) > 1 and (op.row != ALL or op.col != ALL):  # of a product, of its first and last factor
+        first = m[0] if op.row == ALL else _slice(Slice(op.row, ALL), (m[0], *([row] if row is not None else [])))
+        last = m[-1] if op.col == ALL else _slice(Slice(ALL, op.col), (m[-1], *([col] if col is not None else [])))
+        inner = products.times(first, *m[1:-1], last)
+        if look(inner).cost < look(make(op, args)).cost:
+            return inner
+    if x.op is ADD and len(x.args) <= _MOST and not any(a.is_scalar for a in x.args):
+        parts = sums.plus(*[_slice(op, (a, *indices)) for a in x.args])
+        if look(parts).cost < look(make(op, args)).cost:
+            return parts
+    return op.construct(args)
+
+
+def _joined(x: Expr, op: Slice, row: Expr | None, col: Expr | None) -> Expr | None:
+    """A slice by ``op`` of the slice ``x``; None where an index would have to be shifted."""
+    inner = x.op
+    assert isinstance(inner, Slice)
+    a = x.args[0]
+    indices: list[Expr] = []
+    places: list[Where] = []
+    given = list(x.args[1:])
+    for before, after, index in ((inner.row, op.row, row), (inner.col, op.col, col)):
+        own = given.pop(0) if before == AT else None
+        if after == ALL:
+            places.append(before)
+            indices += [own] if own is not None else []
+        elif before == ALL:
+            places.append(after)
+            indices += [index] if index is not None else []
+        elif isinstance(before, tuple) and isinstance(after, tuple):
+            places.append((before[0] + after[0] - 1, before[0] + after[1] - 1))
+        else:
+            return None
+    return sliced(a, places[0], places[1], *indices)
+
+
+@handles(Conv, Corr)
+def _convolution(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    c, s, m = term(args[0])
+    d, t, k = term(args[1])
+    if not c or not d or not m or not k or (c == 1 and d == 1 and not s and not t):
+        return op.construct(args)
+    return products.times(const(c), const(d), *s, *t, op.construct((assemble(1, (), m), assemble(1, (), k))))
+
+
+@handles(Flip, Pad, Crop, ExpmFrechet)
+def _rearranged(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    *fixed, x = args
+    c, s, m = term(x)
+    if not c or not m or (c == 1 and not s):
+        return match.settled(op.construct(args))
+    return products.times(const(c), *s, heads.applied(op, (*fixed, assemble(1, (), m))))
+
+
 @handles(HCat, VCat)
 def _blocks(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if len(args) == 1:
@@ -123,39 +217,3 @@ def _blocks(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     for a in args:
         flat.extend(a.args if a.op is op else (a,))
     return op.construct(tuple(flat))
-
-
-@handles(IndexedSum)
-def _indexed_sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    """What does not depend on the index goes out in front; a sum of equal terms is their number times one."""
-    body, lower, upper = args
-    assert isinstance(op, IndexedSum)
-    if body.is_zero:
-        return zeros(body.shape)
-    c, s, m = term(body)
-    out = [a for a in s if op.index not in free_indices(a)]
-    if not any(op.index in free_indices(a) for a in args[:1]) and _counts(lower, upper):
-        return products.times(sums.plus(upper, products.times(const(-1), lower), const(1)), body)
-    first, last = 0, len(m)
-    while first < last and op.index not in free_indices(m[first]):
-        first += 1
-    while first < last and op.index not in free_indices(m[last - 1]):
-        last -= 1
-    if c == 1 and not out and (last - first == len(m) or first == last):
-        return make(op, args)
-    if first == last and m:  # only scalars depend on the index
-        first = last = len(m) if any(op.index in free_indices(a) for a in s) else 0
-    inside = [a for a in s if a not in out]
-    inner = assemble(1, inside, m[first:last])
-    return products.times(const(c), *out, *m[:first], make(op, (inner, lower, upper)), *m[last:])
-
-
-def _counts(lower: Expr, upper: Expr) -> bool:
-    """Whether the number of terms is ``upper - lower + 1``: whether the sum cannot be empty.
-
-    A variable as the upper bound stands for a positive number, as it does in the exponent of a matrix.
-    """
-    first, last = number_of(lower), number_of(upper)
-    if first is not None and last is not None:
-        return last >= first
-    return first == 1 and (upper.op.is_variable or has(upper, POSITIVE) or has(upper, NONNEGATIVE))

@@ -15,7 +15,7 @@ from matcalc.primitives.reductions import Softmax
 
 _MOST = 10**6  # larger costs are not told apart
 _LABEL = 32  # characters of a node's reading that decide the order
-_BITS = 2039
+BITS = 2039
 
 
 class Look(NamedTuple):
@@ -68,7 +68,7 @@ def _look(e: Expr) -> Look:
         # A minus sign is part of the sum, not an operation of its own.
         total += 2 * (len(args) - 1) - sum(1 for a in args if a.op is PRODUCT and number_of(a.args[0]) == -1)
         label = "+".join(labels)
-        sums |= 1 << (e.digest % _BITS)
+        sums |= 1 << (e.digest % BITS)
     elif op is PRODUCT:
         total += 2 * (len(args) - 1) - (2 if number_of(args[0]) == -1 else 0)  # a sign is one stroke
         label = "*".join(labels)
@@ -104,11 +104,13 @@ def factor_order(e: Expr) -> tuple[int, str, int]:
 
 def scalar_order(e: Expr) -> tuple[int, str, int]:
     """The order of the scalar factors in front of a product: sizes and their inverses, names, the rest, divisors."""
-    base = e.args[0] if e.op is POWER else e
+    base = e
+    while base.op is POWER:
+        base = base.args[0]
     if not base.args and not isinstance(base.op, Var):
         return (0, look(e).label, e.digest)
     rank, label, digest = factor_order(e)
     return (1 if rank == 2 else 2 if rank == 1 else rank, label, digest)
 
 
-__all__ = ["Look", "cost", "factor_order", "look", "scalar_order"]
+__all__ = ["BITS", "Look", "cost", "factor_order", "look", "scalar_order"]

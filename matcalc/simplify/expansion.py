@@ -99,9 +99,9 @@ def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
     lowest: dict[Expr, int] = {}
     for s, m in collected:
         for f in (*s, *hadamards.commuting(m)):
-            if f.op is POWER and f.args[0].op is ADD:
+            if f.op is POWER:
                 base, p = powers.split(f)
-                if isinstance(p, int) and p < 0 and look(base).size <= sums.SMALL:
+                if base.op is ADD and isinstance(p, int) and p < 0 and look(base).size <= sums.SMALL:
                     lowest[base] = min(lowest.get(base, 0), p)
     if len(lowest) != 1:
         return None
@@ -111,6 +111,22 @@ def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
     inner = sums.plus(*parts)
     whole = hadamards.hadamard(inner, powers.raised(base, p))
     return whole if look(whole).cost < look(sums.built_sum(collected, shape)).cost else None
+
+
+def turned_out(collected: sums.Terms, shape: Shape) -> Expr | None:
+    """The sum with transposed sums written out, where something then meets: ``(A + B)' - A'`` is ``B'``."""
+    parts: list[Expr] = []
+    found = False
+    for (s, m), c in collected.items():
+        if len(m) == 1 and m[0].op is TRANSPOSE and m[0].args[0].op is ADD and len(m[0].args[0].args) <= sums.MOST:
+            found = True
+            parts += [products.times(const(c), *s, transposes.transposed(a)) for a in m[0].args[0].args]
+        else:
+            parts.append(assembled(c, s, m))
+    if not found:
+        return None
+    short = sums.plus(*parts)
+    return short if look(short).cost < look(sums.built_sum(collected, shape)).cost else None
 
 
 def _sum_in(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[int, int, Expr] | None:

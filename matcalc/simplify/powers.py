@@ -68,6 +68,8 @@ def raised(base: Expr, exponent: Exponent) -> Expr:
         return products.unary(_EXP, products.times(const(exponent), base.args[0]))
     if base.op is TRANSPOSE:
         return transposes.transposed(raised(base.args[0], exponent))
+    if exponent < 0 and exponent != -1:  # a divisor: x/norm2(x)^3
+        return make(POWER, (raised(base, exact(-exponent)), const(-1)))
     if (
         base.op is NORM2
         and isinstance(exponent, int)
@@ -79,8 +81,6 @@ def raised(base: Expr, exponent: Exponent) -> Expr:
         return square if exponent == 2 else make(POWER, (square, const(exponent // 2)))
     if exponent == HALF:
         return make(_SQRT, (base,))
-    if exponent == -HALF:
-        return make(POWER, (make(_SQRT, (base,)), const(-1)))
     if base.op is ADD and isinstance(exponent, int) and exponent % 2 == 0:
         base = sums.upright(base)
     return make(POWER, (base, const(exponent)))

@@ -12,9 +12,9 @@ from matcalc.primitives.algebra import product as raw_product
 from matcalc.primitives.base import Primitive
 from matcalc.primitives.leaves import Identity, Ones, const, identity, number_of, ones
 from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
-from matcalc.primitives.products import KRON
+from matcalc.primitives.products import KRON, KhatriRao
 from matcalc.primitives.reductions import NORM2, SUM, Sum
-from matcalc.primitives.structure import Diagonal
+from matcalc.primitives.structure import ALL, AT, Diagonal, Slice, Unit
 from matcalc.simplify import hadamards, heads, match, powers, sums, transposes
 from matcalc.simplify.cost import factor_order, look, scalar_order
 from matcalc.simplify.terms import assemble, exact, term
@@ -117,6 +117,8 @@ def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Num
             if seen.get(total) == 1:
                 other = sums.flipped(total)
                 assert other is not None
+                if any(s.op is PRODUCT and (f in s.args) + (transposes.transposed(f) in s.args) == 1 for s in scalars):
+                    continue  # -c'*(x - y)*(x - y): the same difference twice
                 place[i] = transposes.transposed(other) if f.op is TRANSPOSE else other
                 if place is scalars:
                     scalars.sort(key=scalar_order)
@@ -240,11 +242,25 @@ def _neighbours(a: Expr, b: Expr) -> Parts | None:
         return 1, (), ()
     if (a.op is ADJ and a.args[0] is b) or (b.op is ADJ and b.args[0] is a):
         return 1, (unary(DET, b if a.op is ADJ and a.args[0] is b else a),), ()
-    if a.op is KRON and b.op is KRON:
+    if a.op is KRON and (b.op is KRON or isinstance(b.op, KhatriRao)):
         (p, q), (r, s) = a.args, b.args
         if p.cols is r.rows and q.cols is s.rows:
-            return term(heads.applied(KRON, (times(p, r), times(q, s))))
+            return term(heads.applied(b.op, (times(p, r), times(q, s))))
+    return _entry(a, b)
+
+
+def _entry(a: Expr, b: Expr) -> Parts | None:
+    """A variable by a unit vector as its row, column or entry: ``e(i,n)'*x`` is ``x[i]``, ``A*e(j,n)`` is ``A[:,j]``."""
+    if isinstance(b.op, Unit) and _is_named(a):
+        return term(heads.applied(Slice(ALL, AT), (a, b.args[0])))
+    if a.op is TRANSPOSE and isinstance(a.args[0].op, Unit) and _is_named(b):
+        return term(heads.applied(Slice(AT, ALL), (b, a.args[0].args[0])))
     return None
+
+
+def _is_named(e: Expr) -> bool:
+    e = e.args[0] if e.op is TRANSPOSE else e
+    return e.op.is_variable or isinstance(e.op, Slice)
 
 
 def _is_power(a: Expr) -> bool:
@@ -274,15 +290,16 @@ def _adjugate(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
     """``adj(A)/det(A)`` is the inverse, and ``det(A)*A^-1`` the adjugate."""
     for i, s in enumerate(scalars):
         base, p = powers.split(s)
-        if base.op is not DET or p not in (1, -1):
+        if base.op is not DET or isinstance(p, Expr) or not (p == 1 or p < 0):
             continue
-        source, target = (ADJ, INV) if p == -1 else (INV, ADJ)
+        source, target = (ADJ, INV) if p < 0 else (INV, ADJ)
         for k, f in enumerate(factors):
             inner = f.args[0] if f.op is TRANSPOSE else f
             if inner.op is source and inner.args[0] is base.args[0]:
                 new = make(target, inner.args)
                 new = transposes.transposed(new) if f.op is TRANSPOSE else new
-                return [*scalars[:i], *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
+                rest = [powers.raised(base, exact(p + 1))] if p < 0 and p != -1 else []
+                return [*scalars[:i], *rest, *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
     return None
 
 

@@ -26,7 +26,7 @@ from matcalc.primitives.products import KRON
 from matcalc.primitives.structure import Diagonal
 from matcalc.simplify import powers, products, sums, transposes
 from matcalc.simplify.heads import handles
-from matcalc.simplify.terms import assemble, magnitude, term
+from matcalc.simplify.terms import assemble, magnitude, ratio, term
 
 _MINUS = const(-1)
 
@@ -161,6 +161,10 @@ def _adj(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return const(1)
     if x.op is TRANSPOSE:
         return transposes.transposed(products.unary(op, x.args[0]))
+    c, s, m = term(x)
+    if c and (c != 1 or s):
+        scale = powers.power(products.times(const(c), *s), sums.plus(size(x.rows), _MINUS))
+        return products.times(scale, products.unary(op, assemble(1, (), m)))
     return x if isinstance(x.op, Identity) else make(op, (x,))
 
 
@@ -169,6 +173,9 @@ def _pinv(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     (x,) = args
     if products.invertible(x):
         return products.unary(INV, x)
+    c, s, m = term(x)
+    if c not in (0, 1) and m:
+        return products.times(const(ratio(1, c)), _pinv(op, (assemble(1, s, m),)))
     return make(op, (x,))
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import gcd
 
 from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.expr import Expr, Number, make
 from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import zeros
-from matcalc.primitives.leaves import Const, Identity, Ones, const, ones
-from matcalc.simplify import expansion, factors, match, products, transposes
-from matcalc.simplify.cost import factor_order, look, scalar_order
+from matcalc.primitives.convolution import Crop, Flip, Pad
+from matcalc.primitives.leaves import Const, Identity, Ones, const, number_of, ones
+from matcalc.primitives.structure import Diagonal, HCat, Reshape, VCat, Vec
+from matcalc.simplify import expansion, factors, heads, match, products, transposes
+from matcalc.simplify.cost import BITS, factor_order, look, scalar_order
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, ratio, term
 
 Key = tuple[tuple[Expr, ...], tuple[Expr, ...]]  # scalars and factors
 Terms = dict[Key, Number]
 
 SMALL = 16  # nodes of a sum over which a number is distributed
+_REARRANGED = (Diagonal, Flip, HCat, Pad, Crop, Reshape, VCat, Vec)  # sums of these are these of sums
 _LONGEST = 64  # sums of more terms are not joined with the sum around them: a shared graph would grow
 _TINY = 8  # nodes of a sum that is always joined with the sum around it
 MOST = 12  # terms that products of sums are written out to, to find what cancels
@@ -42,7 +46,11 @@ def _summed(operands: tuple[Expr, ...], expand: bool) -> Expr:
     if len(collected) > 1:
         collected = expansion.one_sigmoid(collected)
     if expand and 1 < len(collected) <= MOST:
-        written = expansion.written_out(collected, shape) or expansion.over_one_divisor(collected, shape)
+        written = (
+            expansion.written_out(collected, shape)
+            or expansion.over_one_divisor(collected, shape)
+            or expansion.turned_out(collected, shape)
+        )
         if written is not None:
             return written
     return built_sum(collected, shape)
@@ -140,7 +148,7 @@ def _inside(e: Expr) -> int:
 
 def _within(inner: Expr, operands: tuple[Expr, ...], bits: list[int]) -> bool:
     """Whether a nested sum may also stand deeper inside another operand, as in ``h + W*s(h)``: then it stays whole."""
-    bit = 1 << (inner.digest % 2039)
+    bit = 1 << (inner.digest % BITS)
     return look(inner).size > _TINY and any(b & bit for b in bits)
 
 
@@ -149,7 +157,12 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
         return products.times(plus(*[assemble(c, s, ()) for (s, _), c in collected.items()]), ones(*shape))
     items = [Term(c, s, m) for (s, m), c in collected.items()]
     if len(items) > 1:
+        joined = joint(items)
+        if joined is not None:
+            return joined
         items = factors.drawn_out(items, shape)
+    if len(items) > 1 and any(t.coefficient < 0 for t in items):
+        items = _turned(items)
     if len(items) == 1:
         ((c, s, m),) = items
         return assembled(c, s, m) if c > 0 else products.times(const(c), assembled(1, s, m))
@@ -164,6 +177,75 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
     built.sort(key=_order)
     total = make(ADD, tuple([e for _, _, e in built]))
     return assemble(content, *(((total,), ()) if shape is SCALAR else ((), (total,)))) if content != 1 else total
+
+
+def joint(items: list[Term]) -> Expr | None:
+    """Terms that are the same rearrangement, joined: ``vec(A) + vec(B)`` is ``vec(A + B)``, blocks are added one by one."""
+    groups: dict[object, list[Term]] = {}
+    for t in items:
+        if len(t.factors) == 1 and isinstance(t.factors[0].op, _REARRANGED):
+            e = t.factors[0]
+            groups.setdefault((e.op, tuple([a.shape for a in e.args])), []).append(t)
+    for group in groups.values():
+        if len(group) > 1:
+            op, count = group[0].factors[0].op, len(group[0].factors[0].args)
+            scale = [assembled(t.coefficient, t.scalars, ()) for t in group]
+            args = [
+                plus(*[products.times(k, t.factors[0].args[i]) for k, t in zip(scale, group, strict=True)])
+                for i in range(count)
+            ]
+            rest = [assemble(*t) for t in items if t not in group]
+            return plus(heads.applied(op, tuple(args)), *rest)
+    return None
+
+
+def _turned(items: list[Term]) -> list[Term]:
+    """The terms with a minus taken up by a difference among the factors: ``x - A*(y - z)`` is ``x + A*(z - y)``.
+
+    A difference that stands the same way round in another place stays, so that equal parts are seen to be equal.
+    """
+    out = list(items)
+    for i, t in enumerate(items):
+        if t.coefficient > 0:
+            continue
+        for k, f in enumerate((*t.scalars, *t.factors)):
+            found = turned_factor(f)
+            if found is None:
+                continue
+            present, turned = found
+            parts = [*t.scalars, *t.factors]
+            others = [a for j, a in enumerate(parts) if j != k]
+            others += [a for j, u in enumerate(out) if j != i for a in (*u.scalars, *u.factors)]
+            if not occurs(present, others):
+                parts[k] = turned
+                n = len(t.scalars)
+                out[i] = Term(-t.coefficient, tuple(sorted(parts[:n], key=scalar_order)), tuple(parts[n:]))
+                break
+    return out
+
+
+def occurs(total: Expr, among: Sequence[Expr]) -> bool:
+    """Whether a sum occurs in an expression (as told by a bit of its digest)."""
+    bit = 1 << (total.digest % BITS)
+    return any(look(a).sums & bit for a in among)
+
+
+def turned_factor(f: Expr) -> tuple[Expr, Expr] | None:
+    """A difference in a factor, and minus the factor with that difference turned round; not of ``1 - x``."""
+    if f.op is HADAMARD:
+        for k, a in enumerate(f.args):
+            found = turned_factor(a)
+            if found is not None:
+                args = (*f.args[:k], found[1], *f.args[k + 1 :])
+                return found[0], make(HADAMARD, tuple(sorted(args, key=factor_order)))
+        return None
+    total = f.args[0] if f.op is TRANSPOSE else f
+    if total.op is not ADD or any((number_of(a) or 0) > 0 for a in total.args):
+        return None
+    other = flipped(total)
+    if other is None:
+        return None
+    return total, transposes.transposed(other) if f.op is TRANSPOSE else other
 
 
 def _order(item: tuple[bool, Term, Expr]) -> tuple[object, ...]:
@@ -231,6 +313,7 @@ __all__ = [
     "Terms",
     "built_sum",
     "flipped",
+    "occurs",
     "plus",
     "put",
     "scaled",

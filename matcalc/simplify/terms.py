@@ -98,10 +98,11 @@ def assembled(coefficient: Number, scalars: Sequence[Expr], factors: Sequence[Ex
 
 def is_divisor(e: Expr) -> bool:
     """Whether a scalar factor is written behind, as in ``x/norm2(x)``; the inverse of a size is not: ``1/m*X``."""
-    if e.op is not POWER or not (e.args[0].args or e.args[0].op.is_variable):
+    if e.op is not POWER:
         return False
+    base = e.args[0].args[0] if e.args[0].op is POWER else e.args[0]
     p = number_of(e.args[1])
-    return p is not None and p < 0
+    return p is not None and p < 0 and bool(base.args or base.op.is_variable)
 
 
 def is_run(e: Expr) -> bool:

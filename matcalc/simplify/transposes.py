@@ -9,7 +9,7 @@ from matcalc.expr import Expr, make
 from matcalc.facts import SYMMETRIC, has
 from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import zeros
-from matcalc.primitives.leaves import Ones, ones
+from matcalc.primitives.leaves import Commutation, Ones, commutation, ones
 from matcalc.primitives.matrix import MATRIX_POWER, PINV
 from matcalc.primitives.products import KRON
 from matcalc.simplify import hadamards, sums
@@ -41,6 +41,8 @@ def _transposed(e: Expr) -> Expr:
         return ones(e.cols, e.rows)
     if isinstance(op, Ones) and e.rows is ONE:
         return ones(e.cols)
+    if isinstance(op, Commutation):
+        return commutation(op.n, op.m)
     if op is PRODUCT:
         # A number stays where it is, in front or behind; a long product is turned in one piece.
         turned = [transposed(a) for a in reversed(e.args) if not a.is_scalar]

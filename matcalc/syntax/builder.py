@@ -125,10 +125,12 @@ class Builder:
         if not isinstance(first, Number) or not isinstance(number, Number):
             top, below = self.piece(left), self.piece(first)
             rest = " ".join(self.source[first.end : right.end].split())
+            whole = shortened(f"{top}/{below} {rest}")
+            top, below, rest = (shortened(part) for part in (top, below, rest))
             raise AmbiguityError(
-                f"`{shortened(f'{top}/{below} {rest}')}` has two readings",
+                f"`{whole}` has two readings",
                 span=self.span(left.start, right.end),
-                detail=f"({shortened(top)}/{shortened(below)})*{shortened(rest)}, or {shortened(top)}/({shortened(below)}*{shortened(rest)})",
+                detail=f"({top}/{below})*{rest}, or {top}/({below}*{rest})",
                 hint="write the one that is meant, with brackets or *",
             )
         node: Node = Binary(left.start, first.end, "SLASH", left, first)
@@ -140,10 +142,12 @@ class Builder:
         before = left.kids[1] if isinstance(left, Binary) and left.operator == JUXTAPOSED else left
         if isinstance(before, Call) and not before.bracketed:
             inner, name, after = self.piece(before.kids[0]), before.function.text, self.piece(right)
+            whole = shortened(f"{name} {inner} {after}")
+            inner, after = shortened(inner), shortened(after)
             raise AmbiguityError(
-                f"`{shortened(f'{name} {inner} {after}')}` has two readings",
+                f"`{whole}` has two readings",
                 span=self.span(before.start, right.end),
-                detail=f"{name}({shortened(inner)})*{shortened(after)}, or {name}({shortened(inner)}*{shortened(after)})",
+                detail=f"{name}({inner})*{after}, or {name}({inner}*{after})",
                 hint=f"put the argument of {name} in brackets",
             )
         return Binary(left.start, right.end, JUXTAPOSED, left, right)

@@ -146,7 +146,9 @@ def sums(scope: Scope, node: tree.IndexedSum) -> Reading:
         literal = scope.literal(place)
         if literal is not None and literal.denominator != 1:
             raise ParseError(
-                "a bound of a sum is a whole number", span=scope.span(place), hint="write sum(i=1:m, f) or sum(i=1:3, f)"
+                "a bound of a sum is a whole number",
+                span=scope.span(place),
+                hint="write sum(i=1:m, f) or sum(i=1:3, f)",
             )
 
     def finish(args: tuple[int, ...]) -> int:
@@ -263,7 +265,9 @@ def option_of(scope: Scope, kind: str, choices: tuple[str, ...], node: tree.Node
         if isinstance(node, (tree.Text, tree.Name)) and node.text in choices:  # a name in LaTeX: \operatorname{same}
             return node.text
         wanted = ", ".join(f"'{c}'" for c in choices)
-        raise ParseError(f"`{call.function.text}` takes one of {wanted} here", span=scope.span(node), hint=signature(entry))
+        raise ParseError(
+            f"`{call.function.text}` takes one of {wanted} here", span=scope.span(node), hint=signature(entry)
+        )
     if isinstance(node, tree.Number) and node.text in ("0", "1"):
         return int(node.text)
     raise ParseError(

@@ -76,7 +76,7 @@ def misfit(scope: Scope, number: int, shapes: list[Shape], unifier: Unifier, rea
     if step.kind == "power":
         return _power(source, operands, whole)
     if step.kind == "entry":
-        hint = "write x[i] for a vector, A[i, j], A[i, :] or A[:, j] for a matrix; ranges grow, and the first index is 1"
+        hint = "write x[i] for a vector, A[i, j], A[i, :] or A[:, j] for a matrix; indices count from 1"
         if first.shape == SCALAR:
             hint = "a number has no entries"
         return _error(source, f"the indices do not fit {text}, which is in {shape}", first, None, whole, hint)

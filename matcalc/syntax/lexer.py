@@ -56,7 +56,8 @@ class _Lexer(Words):
     def scan(self) -> list[Token]:
         source, match = self.source, table().pattern.match
         out: list[Token] = []
-        at, end = 0, len(source)
+        at, end, depth = 0, len(source), 0
+        numerators: list[int] = []  # the depths at which those in braces begin
         while at < end:
             found = match(source, at)
             assert found is not None and found.lastgroup is not None
@@ -74,17 +75,30 @@ class _Lexer(Words):
                 continue
             out.append(Token(kind, found.group(), start, at))
             if kind == "FRAC":  # \frac12 and \frac1{2m}
-                for _ in range(2):
-                    while at < end and source[at] == " ":
-                        at += 1
-                    if at < end and (source[at] in UNICODE or (source[at].isascii() and source[at].isalnum())):
-                        out.append(Token("LPAR", "{", at, at))
-                        out.append(Token("NUMBER" if source[at].isdigit() else "NAME", source[at], at, at + 1))
-                        out.append(Token("RPAR", "}", at + 1, at + 1))
-                        at += 1
-                    else:
-                        break
+                above = self.bare(out, at)
+                at = self.bare(out, above) if above > at else at
+            elif kind == "LPAR":
+                if len(out) > 1 and out[-2].type == "FRAC":
+                    numerators.append(depth)
+                depth += 1
+            elif kind == "RPAR":
+                depth -= 1
+                if numerators and numerators[-1] == depth:  # \frac{a}2
+                    numerators.pop()
+                    at = self.bare(out, at)
         return out
+
+    def bare(self, out: list[Token], at: int) -> int:
+        """An argument of one character without braces, put into them; where the text goes on."""
+        source, end, first = self.source, len(self.source), at
+        while at < end and source[at] == " ":
+            at += 1
+        if at == end or not (source[at] in UNICODE or (source[at].isascii() and source[at].isalnum())):
+            return first
+        out.append(Token("LPAR", "{", at, at))
+        out.append(Token("NUMBER" if source[at].isdigit() else "NAME", source[at], at, at + 1))
+        out.append(Token("RPAR", "}", at + 1, at + 1))
+        return at + 1
 
     # -- 2. survey: which names the text itself defines
 

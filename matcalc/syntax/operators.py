@@ -92,6 +92,8 @@ def factors(scope: Scope, root: tree.Node) -> Reading:
 
 
 def reciprocal(scope: Scope, node: tree.Node, step: int, kind: str) -> int:
+    if scope.literal(node) == 0:
+        raise ParseError("division by zero", span=scope.span(node), hint="write another divisor")
     if kind == "hadamard":
         return scope.add(Step("reciprocal", node, (step,), lambda shapes, same: shapes[0], lambda x: power(x, -1)))
     scope.force(node)

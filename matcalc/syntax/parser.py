@@ -78,6 +78,7 @@ def run(tokens: list[Token], builder: Builder, start: str) -> Sentences:
 # What a reader calls the terminals, in the order in which they are listed.
 WORDS = {
     "EQUALS": "=",
+    "LPAR": "an opening bracket",
     "RPAR": "a closing bracket",
     "RSQUARE": "]",
     "NORM_CLOSE": "‖",
@@ -98,7 +99,8 @@ def expected(state: int) -> str:
     if "TIMES" in takes:
         return "expected an operator or the end"
     words = ["an expression"] if "NUMBER" in takes else ["a name"] if "NAME" in takes else []
-    words += [word for name, word in WORDS.items() if name in takes]
+    words += [word for name, word in WORDS.items() if name in takes and (name != "LPAR" or not words)]
+    words += ["the end"] if END in takes else []
     return f"expected {' or '.join(words[:3]) or 'the end'}"
 
 

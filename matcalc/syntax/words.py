@@ -183,8 +183,9 @@ class Words:
 
     def unknown_function(self, token: Token, word: str) -> UnknownNameError:
         known = self.close_to(word) if len(word) > 2 else ""
+        shown = shortened(word)
         return UnknownNameError(
-            f"`{shortened(word)}` is not a known function" + (f"; did you mean `{known}`?" if known else ""),
+            f"`{shown}` is not a known function" + (f"; did you mean `{known}`?" if known else ""),
             span=self.span(token.start, token.end),
-            hint=f"declare it, `{shortened(word)}: elementwise`, or write the product with *: {'*'.join(word[:8])}*(...)",
+            hint=f"declare it, `{shown}: elementwise`, or write the product with *: {'*'.join(word[:8])}*(...)",
         )

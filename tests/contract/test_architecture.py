@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "matcalc"
-ORDER = (
-    "errors dims expr facts references primitives derivation calculus syntax simplify printing lowering checks "
-    "results completion __main__"
-).split()
+ORDER = ["errors", "dims", "expr", "facts", "references", "primitives", "derivation", "calculus", "syntax", "simplify"]
+ORDER += ["printing", "lowering", "checks", "results", "completion", "__main__"]
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 HEAVY = {"numpy", "scipy", "sympy", "mpmath", "lark", "dataclasses", "inspect"}
 

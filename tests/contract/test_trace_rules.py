@@ -38,9 +38,13 @@ def test_a_false_rule_is_noticed() -> None:
     assert difference(TraceRule("false", "tr(A*B)", "tr(A*B')", "A, B in R^{n x n}")) > 1e-3
 
 
-@pytest.mark.parametrize("kind", [k for k in PRIMITIVES if issubclass(k, (Linear, Multilinear))], ids=lambda k: k.__name__)
+LINEAR = [kind for kind in PRIMITIVES if issubclass(kind, (Linear, Multilinear))]
+
+
+@pytest.mark.parametrize("kind", LINEAR, ids=[kind.__name__ for kind in LINEAR])
 def test_the_rule_of_every_adjoint_is_stated(kind: type) -> None:
-    sample = {"axis": None, "mode": "full", "shape": (dim("m"), dim("n")), "index": var("i"), "row": "all", "col": "all"}
+    sample = {"axis": None, "mode": "full", "shape": (dim("m"), dim("n")), "index": var("i")}
+    sample |= {"row": "all", "col": "all"}
     op = kind(*[sample[field] for field in kind.fields])
     assert op.trace_rule(0) in TRACE_RULES
 
@@ -72,9 +76,7 @@ def test_every_line_of_a_derivation_is_an_equation(text: str, wrt: str, where: s
         from matcalc.calculus.differential import differential
         from matcalc.primitives.leaves import Differential
 
-        forward = {
-            make(Differential(node)): differential(node, {x: direction}) for node in (*record.definitions, x)
-        }
+        forward = {make(Differential(node)): differential(node, {x: direction}) for node in (*record.definitions, x)}
         for step in record.differentials + record.substitution:
             left, right = (substitute(side, forward) for side in (step.left, step.right))
             a, b = evaluate([left, right], point.env, point.sizes)

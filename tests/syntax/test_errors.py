@@ -14,7 +14,7 @@ from matcalc.errors import (
 from matcalc.syntax import parse
 from matcalc.syntax.mistakes import rows
 
-WHERE = "W, A in R^{n x n}; x, b in R^n; y in R^m; a in R; B in R^{m x n}"
+WHERE = "W, A in R^{n x n}; x, b in R^n; y in R^m; a in R; B in R^{m x n}; u in R^3"
 
 SHAPES = [
     ("c'*tanh(W + x)", "W + x", "W + x*ones(n)'"),
@@ -35,6 +35,14 @@ SHAPES = [
     ("A^(1/2)", "A^(1/2)", ".^"),
     ("hcat(A, B)", "hcat(A, B)", "vcat"),
     ("x'*W*y", "W*y", "columns of the left factor"),
+    ("x.^[y]", "x.^[y]", "one shape"),
+    ("reshape(u, 2, 2)", "reshape(u, 2, 2)", "as many entries"),
+    ("norm2(y; W)", "norm2(y; W)", "R^{n x n}"),
+    ("u[5]", "u[5]", "count from 1"),
+    ("u[2:9]", "u[2:9]", "count from 1"),
+    ("u[3:2]", "u[3:2]", "count from 1"),
+    ("sum(conv(u, u[1:2], 'valid'))", "conv(u, u[1:2], 'valid')", "at least as large"),
+    ("u'*e(4, 3)", "e(4, 3)", "from 1 to n"),
 ]
 
 
@@ -149,3 +157,50 @@ def test_each_example_gets_its_message(row: dict[str, str], example: str) -> Non
 
 def test_ambiguity_is_a_parse_error() -> None:
     assert issubclass(AmbiguityError, ParseError)
+
+
+def test_a_division_is_called_by_its_sign() -> None:
+    with pytest.raises(ShapeError) as caught:
+        parse("x./y", WHERE)
+    assert caught.value.message == "x ./ y divides entry by entry R^n and R^m"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9" * 1000,
+        "1e400",
+        "*".join(["99999999999"] * 3000),
+        "; ".join(["a0 = 3", *(f"a{i} = a{i - 1}*a{i - 1}" for i in range(1, 60)), "a59"]),
+        "; ".join(["A0 = A", *(f"A{i} = kron(A{i - 1}, A{i - 1})" for i in range(1, 30)), "sum(A29)"]),
+    ],
+    ids=["digits", "float", "product", "squares", "kron"],
+)
+def test_what_grows_without_bound_is_refused_with_a_hint(text: str) -> None:
+    with pytest.raises(LimitError) as caught:
+        parse(text, WHERE)
+    assert caught.value.hint
+
+
+def test_messages_quote_long_names_in_part() -> None:
+    for text in ("x_" + "a" * 5000, "foo" * 1000 + "(x)", "a^" + "b" * 3000 + "^c"):
+        with pytest.raises(MatcalcError) as caught:
+            parse(text)
+        assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("x[0]", "0"), ("sum(i=1:1/2, x'*x)", "1/2"), ("sum(i=1:m, sum(i=1:m, a))", "i"), ("a/0", "0"), ("x'*x./0", "0")],
+)
+def test_numbers_and_indices_out_of_place(text: str, place: str) -> None:
+    with pytest.raises(MatcalcError) as caught:
+        parse(text, WHERE)
+    assert caught.value.span is not None
+    assert caught.value.span.text == place
+    assert caught.value.hint
+
+
+def test_a_long_bound_of_a_sum_is_kept_whole() -> None:
+    program = parse("sum(i=1:1234567890, x[i]^2)")
+    assert "x in R^1234567890" in program.inferred

@@ -39,7 +39,9 @@ SPELLINGS = [
     ("x.*y", "x ⊙ y", r"x \odot y", r"x \circ y", "x∘y"),
     ("x./y", "x ⊘ y", r"x \oslash y"),
     ("kron(A, B)", "A ⊗ B", r"A \otimes B"),
-    ("t/2", r"\frac{t}{2}", r"\tfrac t2", "t÷2"),
+    ("t/2", r"\frac{t}{2}", r"\tfrac t2", r"\dfrac{t}2", r"\frac{t} 2", "t÷2"),
+    ("t/2/3", r"\frac{\frac{t}2}{3}", r"\frac{\frac t2}3"),
+    ("conv(A, B, 'same')", "conv(A, B, mode='same')", r"\operatorname{conv}(A, B, 'same')"),
     ("1/2*x'*A*x", "1/2 x'Ax", r"\frac12 x^\top A x", r"\frac{1}{2}\,\mathbf{x}^{\top}\mathbf{A}\mathbf{x}"),
     ("-A*x", "−A x", r"-\mathbf{A}\mathbf{x}"),
     ("inner(A, B)", "<A,B>", "⟨A,B⟩", r"\langle A,B\rangle", r"\left\langle A, B \right\rangle"),
@@ -136,3 +138,9 @@ def test_lines_go_on_after_an_operator() -> None:
 def test_comments_and_aligned_lines() -> None:
     assert parse("# the loss\nz = x'*x  # squared\nz").expr is parse("x'*x").expr
     assert parse(r"z &= x^\top x \\ z").expr is parse("x'*x").expr
+
+
+def test_assignments_and_ends_of_formulas_as_LaTeX_has_them() -> None:
+    first = parse("z = A*x; h = tanh(z); y'*h", WHERE).expr
+    assert parse("z := A*x\nh := tanh(z)\ny'*h", WHERE).expr is first
+    assert parse(r"z = Ax;\ h = \tanh(z);\ y^\top h. \tag{12}", WHERE).expr is first

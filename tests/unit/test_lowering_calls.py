@@ -431,3 +431,11 @@ def test_a_residual_network_adds_each_layer_once():
 
     short, long = (compile_numpy(network(depth)).source for depth in (20, 80))
     assert long.count(" + ") < 5 * short.count(" + ")
+
+
+def test_names_of_python_and_other_spellings_of_names():
+    fn = compile_numpy(var("self") * var("args") * var("keywords"))
+    assert fn(self=2, args=3, keywords=4) == 24
+    fn = compile_numpy(var("lambda") * Unknown("phi")(x), functions={"φ": [np.tanh]})
+    assert np.array_equal(fn(**{"λ": 2.0, "x": np.ones(3)}), 2 * np.tanh(np.ones(3)))
+    raises("mu is not taken", fn, **{"λ": 2.0, "x": np.ones(3), "μ": 1.0})

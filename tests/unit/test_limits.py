@@ -1,0 +1,20 @@
+"""Work is bounded: what would take for ever is refused, with a way out, and what is only large is done."""
+
+import pytest
+
+import matcalc
+from matcalc.errors import LimitError
+
+
+def test_a_power_written_out_is_differentiated() -> None:
+    assert str(matcalc.gradient("tr(" + "A*" * 99 + "A)", "A")) == "100*A'^99"
+
+
+def test_the_derivative_of_a_product_of_very_many_factors_is_refused() -> None:
+    with pytest.raises(LimitError) as caught:
+        matcalc.gradient("A" * 10_000, "A")
+    assert "A^k" in caught.value.hint
+
+
+def test_a_long_product_with_one_variable_is_differentiated() -> None:
+    assert str(matcalc.gradient("c'*" + "A*" * 3000 + "x", "x")) == "A'^3000*c"
