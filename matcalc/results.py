@@ -13,7 +13,7 @@ from matcalc.errors import ArgumentError, DeclarationError, UnknownNameError
 from matcalc.expr import Expr, postorder, substitute
 from matcalc.facts import ATTRIBUTES, CONSTANT, INTEGER, NONNEGATIVE, POSITIVE, has
 from matcalc.primitives.functions import Defined, Elementwise
-from matcalc.primitives.leaves import Size, var
+from matcalc.primitives.leaves import Size
 from matcalc.simplify import simplify
 from matcalc.syntax import Program, parse
 from matcalc.syntax.spelling import canonical
@@ -93,7 +93,7 @@ class Formula:
         if not self.expr.is_scalar:
             as_scalar = Formula.read(self.program.source, self.where, wrt=names, scalar=True)
             of = as_scalar if as_scalar.expr.is_scalar else self
-        of = of.holding([name for name in names if name in of.program.definitions])
+        of = of.holding([name for name in names if name in of.program.definitions], names)
         variables = {name: of.variable(name) for name in names}
         for name, x in variables.items():
             for fact, said in ((CONSTANT, "declared constant"), (INTEGER, "a whole number here")):
@@ -101,19 +101,18 @@ class Formula:
                     raise DeclarationError(f"{name} is {said}, so nothing is differentiated by it")
         return Gradient(of, variables)
 
-    def holding(self, names: Sequence[str]) -> Formula:
-        """The formula with quantities that the program assigns as variables of their own: what they are is forgotten."""
+    def holding(self, names: Sequence[str], wrt: Sequence[str]) -> Formula:
+        """The formula with quantities that the program assigns as variables of their own: what they are is forgotten.
+
+        The text is read again, as the graph need not show them: ``z = x'; z*z'`` is ``x'*x``.
+        """
         if not names:
             return self
-        old = self.program
-        held = {old.definitions[name]: var(name, old.definitions[name].shape) for name in names}
-        program = Program(old.source, substitute(old.expr, held))
-        program.definitions = {n: substitute(e, held) for n, e in old.definitions.items() if n not in names}
-        program.names = {e: n for n, e in program.definitions.items()}
-        occurring = set(postorder([program.expr, *program.definitions.values()]))
-        program.variables = {n: v for n, v in old.variables.items() if v in occurring}
-        program.variables |= {str(v.op.params[0]): v for v in held.values()}
-        program.declared, program.functions = old.declared, old.functions
+        program = parse(self.program.source, self.where, wrt=wrt, scalar=True, held=names)
+        held = [program.definitions.pop(name) for name in names]
+        program.names = {e: name for e, name in program.names.items() if e not in held}
+        occurring = set(postorder([program.expr, *program.definitions.values(), *held]))
+        program.variables = {n: v for n, v in program.variables.items() if v in occurring}
         program.inferred = [f"{name} in {shape_text(v.shape)}" for name, v in program.variables.items()]
         return Formula(program, self.where)
 

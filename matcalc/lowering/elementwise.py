@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from matcalc.dims import ONE
+from matcalc.errors import ArgumentError
 from matcalc.expr import Number
 from matcalc.lowering.plan import ArrayShape, Plan, Value, as_number
 from matcalc.lowering.templates import with_axis
@@ -201,6 +202,8 @@ def mul(
 def _times(a: Number, b: Number, inverted: bool) -> Number:
     if not inverted:
         return a * b
+    if not b:
+        raise ArgumentError("the expression divides by zero", hint="a divisor in it is zero whatever the variables are")
     return a / b if isinstance(a, float) or isinstance(b, float) else Fraction(a) / Fraction(b)
 
 

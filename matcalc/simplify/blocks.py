@@ -73,6 +73,10 @@ def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
             return hadamards.hadamard(x.args[0].args[0], products.unary(_PART, assemble(1, (), x.args[1:])))
         if x.args[-1].op is _DIAGONAL:
             return hadamards.hadamard(products.unary(_PART, assemble(1, (), x.args[:-1])), x.args[-1].args[0])
+        for i, a in enumerate(x.args):
+            if a.op is _DIAGONAL:  # diag(A*diag(y)*B) = (A .* B')*y
+                left, right = assemble(1, (), x.args[:i]), assemble(1, (), x.args[i + 1 :])
+                return products.times(hadamards.hadamard(left, transposes.transposed(right)), a.args[0])
     return linear.over_sum(_PART, x) or make(_PART, (x,))
 
 

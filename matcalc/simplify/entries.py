@@ -13,7 +13,7 @@ from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.functions import Elementwise, Known
 from matcalc.primitives.leaves import Ones, const, number_of, ones
 from matcalc.primitives.reductions import LogSoftmax, LogSumExp, Softmax, Sum
-from matcalc.simplify import hadamards, powers, products, transposes
+from matcalc.simplify import hadamards, powers, products, sums, transposes
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import term
 
@@ -57,7 +57,11 @@ def entrywise(op: Primitive, args: tuple[Expr, ...]) -> Expr:
 
 
 def _exp(x: Expr) -> Expr | None:
-    return x.args[0] if x.op is Elementwise(rows.log, 0) else None
+    c, s, m = term(x)
+    (*others, last) = (*s, *hadamards.commuting(m)) or (x,)
+    if others or last.op is not Elementwise(rows.log, 0):
+        return None
+    return powers.power(last.args[0], const(c))
 
 
 def _log(x: Expr) -> Expr | None:
@@ -131,4 +135,7 @@ def _softmax(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     assert isinstance(op, (Softmax, LogSoftmax, LogSumExp))
     if x.op is TRANSPOSE:
         return transposes.transposed(_softmax(type(op)(1 - op.axis), x.args))
+    if x.op is ADD and any(a.is_scalar for a in x.args):  # a number added to all entries
+        rest = _softmax(op, (sums.plus(*[a for a in x.args if not a.is_scalar]),))
+        return sums.plus(rest, *[a for a in x.args if a.is_scalar]) if isinstance(op, LogSumExp) else rest
     return make(op, args)

@@ -126,7 +126,7 @@ def turned_out(collected: sums.Terms, shape: Shape) -> Expr | None:
     if not found:
         return None
     short = sums.plus(*parts)
-    return short if look(short).cost < look(sums.built_sum(collected, shape)).cost else None
+    return short if look(short).cost <= look(sums.built_sum(collected, shape)).cost else None
 
 
 def _sum_in(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[int, int, Expr] | None:

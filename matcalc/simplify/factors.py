@@ -123,7 +123,8 @@ def _saving(handle: tuple[str, Expr], where: list[int], items: list[Term], shape
             return 0
     if kind == "s":
         if len(where) < len(items) and shape is not SCALAR and any(not items[i].factors for i in where):
-            return 0
+            # Numbers that are added to all entries stay apart: a + a*b + x.
+            return gain if look(factor).cost > 3 and any(items[i].factors for i in where) else 0
         return gain
     if kind == "h":
         whole = [i for i in where if items[i].factors == (factor,)]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
 from matcalc.facts import DIAGONAL, has
-from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import zeros
-from matcalc.primitives.elementwise import exp
+from matcalc.primitives.elementwise import exp, sigmoid
 from matcalc.primitives.functions import Elementwise
-from matcalc.primitives.leaves import Identity, Ones, const, ones
+from matcalc.primitives.leaves import Identity, Ones, const, number_of, ones
 from matcalc.primitives.structure import Diagonal, DiagonalPart
 from matcalc.simplify import match, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import assemble, exact, term
 
 _LONGEST = 12  # elementwise products of more factors are not joined with others: a shared graph would grow
-_EXP = Elementwise(exp, 0)
+_EXP, _SIGMOID = Elementwise(exp, 0), Elementwise(sigmoid, 0)
 
 
 def hadamard(*factors: Expr) -> Expr:
@@ -77,6 +77,10 @@ def distributed(factors: list[Expr]) -> list[Expr] | None:
     Every use removes the factors in question, so it ends; None where there is nothing to cancel.
     """
     for i, f in enumerate(factors):
+        if f.op is POWER and f.args[0].op is ADD and number_of(f.args[1]) == -1:
+            found = _under(f.args[0], factors[:i] + factors[i + 1 :])
+            if found is not None:
+                return found
         if f.op is not ADD:
             continue
         below = _divisors_in(f)
@@ -89,6 +93,19 @@ def distributed(factors: list[Expr]) -> list[Expr] | None:
             if look(inner).cost < look(f).cost + sum([look(g).cost + 2 for g in hit]):
                 return [*rest, inner]
     return None
+
+
+def _under(total: Expr, others: list[Expr]) -> list[Expr] | None:
+    """Divisors beside a divisor that is a sum, multiplied into it: ``1/(1 + x/v)/v`` is ``1/(v + x)``."""
+    below = _divisors_in(total)
+    hit = [g for g in others if below and powers.split(g)[1] == -1 and powers.split(g)[0] in below]
+    if not hit:
+        return None
+    bases = [powers.split(g)[0] for g in hit]
+    inner = sums.plus(*[hadamard(a, *bases) for a in total.args])
+    if look(inner).cost >= look(total).cost + sum([look(b).cost + 2 for b in bases]):
+        return None
+    return [*[g for g in others if g not in hit], powers.power(inner, const(-1))]
 
 
 def commuting(factors: tuple[Expr, ...]) -> tuple[Expr, ...]:
@@ -107,6 +124,8 @@ def _divisors_in(total: Expr) -> set[Expr]:
             _, s, m = term(a)
             for f in (*s, *commuting(m)):
                 if f.op is _EXP and term(f.args[0]).coefficient < 0:
+                    known.add(products.unary(_EXP, products.times(const(-1), f.args[0])))
+                if f.op is _SIGMOID and term(f.args[0]).coefficient < 0:
                     known.add(products.unary(_EXP, products.times(const(-1), f.args[0])))
                 base, p = powers.split(f)
                 if not isinstance(p, Expr) and p < 0:

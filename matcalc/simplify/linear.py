@@ -40,9 +40,13 @@ def upright(x: Expr) -> Expr:
 
 def over_sum(op: Primitive, x: Expr) -> Expr | None:
     """A linear map of a sum as the sum of what it makes of the terms, where that is no longer."""
-    if x.op is not ADD or len(x.args) > _MOST or any(a.is_scalar for a in x.args):
+    if x.op is not ADD or len(x.args) > _MOST:
         return None
-    parts = sums.plus(*[products.unary(op, a) for a in x.args])
+    spread = any(a.is_scalar for a in x.args)
+    if spread and not (isinstance(op, Sum) and op.axis is None):
+        return None
+    count = size(x.rows * x.cols) if spread else const(1)
+    parts = sums.plus(*[products.times(count, a) if a.is_scalar else products.unary(op, a) for a in x.args])
     return parts if look(parts).cost < look(make(op, (x,))).cost else None
 
 
@@ -139,7 +143,15 @@ def _mean(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return transposes.transposed(products.unary(Mean(1 - axis), x.args[0]))
     if isinstance(x.op, Ones):
         return _kept_ones(axis, x)
-    return scaled_out(Mean(axis), x) or make(Mean(axis), (x,))
+    return scaled_out(Mean(axis), x) or _mean_of_sum(axis, x) or make(Mean(axis), (x,))
+
+
+def _mean_of_sum(axis: int | None, x: Expr) -> Expr | None:
+    """The mean of a sum term by term where that is shorter: ``mean(x - mean(x))`` is 0."""
+    if x.op is not ADD or len(x.args) > _MOST or (axis is not None and any(a.is_scalar for a in x.args)):
+        return None
+    parts = sums.plus(*[a if a.is_scalar else products.unary(Mean(axis), a) for a in x.args])
+    return parts if look(parts).cost < look(make(Mean(axis), (x,))).cost else None
 
 
 @handles(Trace)

@@ -10,10 +10,10 @@ from matcalc.facts import DIAGONAL, INVERTIBLE, ORTHOGONAL, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.algebra import product as raw_product
 from matcalc.primitives.base import Primitive
-from matcalc.primitives.leaves import Identity, Ones, const, identity, number_of, ones
+from matcalc.primitives.leaves import Identity, Ones, Size, const, identity, number_of, ones, size
 from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
 from matcalc.primitives.products import KRON, KhatriRao
-from matcalc.primitives.reductions import NORM2, SUM, Sum
+from matcalc.primitives.reductions import NORM2, SUM, Mean, Sum
 from matcalc.primitives.structure import ALL, AT, Diagonal, Slice, Unit
 from matcalc.simplify import hadamards, heads, match, powers, sums, transposes
 from matcalc.simplify.cost import factor_order, look, scalar_order
@@ -58,6 +58,10 @@ def times(*operands: Expr) -> Expr:
             if spread is not None:
                 return times(const(exact(coefficient)), *spread, *factors)
             scalars.sort(key=scalar_order)
+    if scalars and (scalars[0].op is POWER or isinstance(scalars[0].op, Size)):
+        averaged = _averaged(scalars, factors)
+        if averaged is not None:
+            return times(const(exact(coefficient)), *averaged)
     if len(factors) == 2:
         factors = _ones_cut(factors) if isinstance(factors[0].op, Ones) and factors[0].cols is ONE else factors
     coefficient = exact(coefficient)
@@ -74,6 +78,26 @@ def times(*operands: Expr) -> Expr:
         elif only.op is TRANSPOSE and only.args[0].op is ADD:
             return transposes.transposed(times(const(coefficient), only.args[0]))
     return match.settled(assemble(coefficient, scalars, factors))
+
+
+def _averaged(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
+    """``1/n*sum(x)`` as ``mean(x)`` and ``n*mean(x)`` as ``sum(x)``, for x with n entries."""
+    for place in (scalars, factors):
+        for k, f in enumerate(place):
+            e = f.args[0] if f.op is TRANSPOSE else f
+            if not isinstance(e.op, (Sum, Mean)):
+                continue
+            x, axis = e.args[0], e.op.axis
+            lengths = [d for d in (x.shape if axis is None else (x.shape[axis],)) if d is not ONE]
+            power = -1 if isinstance(e.op, Sum) else 1
+            counts = [powers.raised(size(d), power) for d in lengths]
+            if any(d.name is None for d in lengths) or not all(c in scalars for c in counts):
+                continue
+            new = heads.applied((Mean if power < 0 else Sum)(axis), (x,))
+            new = transposes.transposed(new) if f.op is TRANSPOSE else new
+            left = [s for s in scalars if s not in counts and s is not f]
+            return [*left, *factors[:k], new, *factors[k + 1 :]] if place is factors else [*left, new, *factors]
+    return None
 
 
 def _ones_cut(factors: list[Expr]) -> list[Expr]:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 TEXT = """
 [Product: Sum]
 softmax-quotient        sum(exp(x))^-1*exp(x) = softmax(x)              x in R^n
+softmax-weighted        sum(exp(x))^-1*(exp(x) .* y) = softmax(x) .* y  x, y in R^n
+softmax-average         sum(exp(x))^-1*(y'*exp(x)) = y'*softmax(x)      x, y in R^n
 
 [Product: Diagonal]
 softmax-columns         exp(X)*diag(1 ./ sum(exp(X), 0)') = softmax(X)  X in R^{m x n}
@@ -43,6 +45,12 @@ log-softmax             x - logsumexp(x) = log_softmax(x)               x in R^n
 
 [Add: sigmoid]
 sigmoid-complement      1 - sigmoid(A) = sigmoid(-A)                    A in R^{m x n} or R
+
+[Add: log]
+logit                   log(sigmoid(A)) - log(sigmoid(-A)) = A          A in R^{m x n} or R
+
+[Add: step]
+step-odd                step(A) - step(-A) = sign(A)                    A in R^{m x n} or R
 
 [Add: sin]
 pythagoras              sin(a)^2 + cos(a)^2 = 1                         a in R

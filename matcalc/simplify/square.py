@@ -165,6 +165,8 @@ def _adj(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if c and (c != 1 or s):
         scale = powers.power(products.times(const(c), *s), sums.plus(size(x.rows), _MINUS))
         return products.times(scale, products.unary(op, assemble(1, (), m)))
+    if x.op is PRODUCT and all(a.rows is a.cols for a in x.args):
+        return products.times(*[products.unary(op, a) for a in reversed(x.args)])
     return x if isinstance(x.op, Identity) else make(op, (x,))
 
 

@@ -21,6 +21,7 @@ Terms = dict[Key, Number]
 
 SMALL = 16  # nodes of a sum over which a number is distributed
 _REARRANGED = (Diagonal, Flip, HCat, Pad, Crop, Reshape, VCat, Vec)  # sums of these are these of sums
+_ALGEBRA = (HADAMARD, PRODUCT, TRANSPOSE)
 _LONGEST = 64  # sums of more terms are not joined with the sum around them: a shared graph would grow
 _TINY = 8  # nodes of a sum that is always joined with the sum around it
 MOST = 12  # terms that products of sums are written out to, to find what cancels
@@ -161,7 +162,7 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
         if joined is not None:
             return joined
         items = factors.drawn_out(items, shape)
-    if len(items) > 1 and any(t.coefficient < 0 for t in items):
+    if len(items) > 1:
         items = _turned(items)
     if len(items) == 1:
         ((c, s, m),) = items
@@ -202,26 +203,31 @@ def joint(items: list[Term]) -> Expr | None:
 def _turned(items: list[Term]) -> list[Term]:
     """The terms with a minus taken up by a difference among the factors: ``x - A*(y - z)`` is ``x + A*(z - y)``.
 
-    A difference that stands the same way round in another place stays, so that equal parts are seen to be equal.
+    A difference that stands one way round in another place is put the same way, so that equal parts are seen to be.
     """
     out = list(items)
     for i, t in enumerate(items):
-        if t.coefficient > 0:
-            continue
-        for k, f in enumerate((*t.scalars, *t.factors)):
+        parts = [*t.scalars, *t.factors]
+        for k, f in enumerate(parts):
             found = turned_factor(f)
             if found is None:
                 continue
-            present, turned = found
-            parts = [*t.scalars, *t.factors]
-            others = [a for j, a in enumerate(parts) if j != k]
-            others += [a for j, u in enumerate(out) if j != i for a in (*u.scalars, *u.factors)]
-            if not occurs(present, others):
-                parts[k] = turned
-                n = len(t.scalars)
-                out[i] = Term(-t.coefficient, tuple(sorted(parts[:n], key=scalar_order)), tuple(parts[n:]))
-                break
+            present, other, turned = found
+            around = [a for j, a in enumerate(parts) if j != k]
+            for j, u in enumerate(items):
+                if j != i:
+                    around += [a for a in (*u.scalars, *u.factors) if u.coefficient > 0 or not _has_factor(a, present)]
+            if occurs(present, around) if t.coefficient < 0 else not occurs(other, around) or occurs(present, around):
+                continue
+            parts[k] = turned
+            n = len(t.scalars)
+            out[i] = Term(-t.coefficient, tuple(sorted(parts[:n], key=scalar_order)), tuple(parts[n:]))
+            break
     return out
+
+
+def _has_factor(f: Expr, total: Expr) -> bool:
+    return f is total or (f.op is HADAMARD and total in f.args) or (f.op is TRANSPOSE and f.args[0] is total)
 
 
 def occurs(total: Expr, among: Sequence[Expr]) -> bool:
@@ -230,14 +236,14 @@ def occurs(total: Expr, among: Sequence[Expr]) -> bool:
     return any(look(a).sums & bit for a in among)
 
 
-def turned_factor(f: Expr) -> tuple[Expr, Expr] | None:
-    """A difference in a factor, and minus the factor with that difference turned round; not of ``1 - x``."""
+def turned_factor(f: Expr) -> tuple[Expr, Expr, Expr] | None:
+    """A difference in a factor, its negative, and minus the factor with it turned round; not of ``1 - x``."""
     if f.op is HADAMARD:
         for k, a in enumerate(f.args):
             found = turned_factor(a)
             if found is not None:
-                args = (*f.args[:k], found[1], *f.args[k + 1 :])
-                return found[0], make(HADAMARD, tuple(sorted(args, key=factor_order)))
+                args = (*f.args[:k], found[2], *f.args[k + 1 :])
+                return found[0], found[1], make(HADAMARD, tuple(sorted(args, key=factor_order)))
         return None
     total = f.args[0] if f.op is TRANSPOSE else f
     if total.op is not ADD or any((number_of(a) or 0) > 0 for a in total.args):
@@ -245,7 +251,7 @@ def turned_factor(f: Expr) -> tuple[Expr, Expr] | None:
     other = flipped(total)
     if other is None:
         return None
-    return total, transposes.transposed(other) if f.op is TRANSPOSE else other
+    return total, other, transposes.transposed(other) if f.op is TRANSPOSE else other
 
 
 def _order(item: tuple[bool, Term, Expr]) -> tuple[object, ...]:
@@ -304,7 +310,13 @@ def upright(total: Expr) -> Expr:
     other = flipped(total)
     if other is None:
         return total
-    return min(total, other, key=lambda e: (look(e).label, e.digest))
+    return min(total, other, key=_reading)
+
+
+def _reading(total: Expr) -> tuple[bool, str, int]:
+    """Names and products first, as in ``x - mean(x)``; by name."""
+    first = total.args[0]
+    return (not (first.op.is_variable or first.op in _ALGEBRA), look(total).label, total.digest)
 
 
 __all__ = [

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
-from matcalc.primitives.algebra import POWER, PRODUCT
+from matcalc.primitives.algebra import POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.leaves import Const, const, number_of
+from matcalc.simplify import transposes
 
 
 class Term(NamedTuple):
@@ -47,6 +48,12 @@ def term(e: Expr) -> Term:
         return known
     if isinstance(op, Const):
         return Term(op.number, (), ())
+    if op is TRANSPOSE and e.args[0].op is PRODUCT:
+        known = e.memo.get("term")
+        if known is None:
+            factors = tuple([transposes.transposed(a) for a in reversed(e.args[0].args)])
+            known = e.memo["term"] = Term(1, (), factors if len(factors) <= _LONGEST else (e,))
+        return known
     if e.is_scalar:
         return Term(0, (), ()) if op.is_zero else Term(1, (e,), ())
     return Term(0, (), (e,)) if op.is_zero else Term(1, (), (e,))
@@ -76,6 +83,8 @@ def _take_apart(e: Expr) -> Term:
 def assemble(coefficient: Number, scalars: Sequence[Expr], factors: Sequence[Expr]) -> Expr:
     """The expression of parts that are simplified and in order; the coefficient is not 0."""
     args: list[Expr] = [s for s in scalars if not is_divisor(s)]
+    if len(factors) > 2 and transposes.read_turned(factors):
+        factors = [make(TRANSPOSE, (make(PRODUCT, tuple([transposes.transposed(a) for a in reversed(factors)])),))]
     if not factors:
         # One product such as x'*y among scalars needs no brackets: k*x'*y.
         runs = [i for i, s in enumerate(args) if is_run(s)]

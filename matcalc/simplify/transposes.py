@@ -45,8 +45,18 @@ def _transposed(e: Expr) -> Expr:
         return commutation(op.n, op.m)
     if op is PRODUCT:
         # A number stays where it is, in front or behind; a long product is turned in one piece.
-        turned = [transposed(a) for a in reversed(e.args) if not a.is_scalar]
-        return make(PRODUCT, tuple([a if a.is_scalar else turned.pop(0) for a in e.args]))
+        turned: list[Expr] = []
+        for a in reversed(e.args):
+            if a.op is TRANSPOSE and a.args[0].op is PRODUCT:
+                turned.extend(a.args[0].args)
+            elif not a.is_scalar:
+                turned.append(transposed(a))
+        if read_turned(turned):
+            turned = [make(TRANSPOSE, (make(PRODUCT, tuple([a for a in e.args if not a.is_scalar])),))]
+        first = next(i for i, a in enumerate(e.args) if not a.is_scalar)
+        behind = [a for a in e.args[first:] if a.is_scalar]
+        args = (*e.args[:first], *turned, *behind)
+        return args[0] if len(args) == 1 else make(PRODUCT, args)
     if e.cols is not ONE:
         if has(e, SYMMETRIC):
             return e
@@ -61,6 +71,13 @@ def _transposed(e: Expr) -> Expr:
         if op is PINV:
             return make(op, (transposed(e.args[0]),))
     return make(TRANSPOSE, (e,))
+
+
+def read_turned(factors: Sequence[Expr]) -> bool:
+    """Whether a product of matrices is shorter as one transpose: ``C'*B'*A'`` is ``(A*B*C)'``."""
+    if factors[-1].cols is ONE or any(a.rows is ONE for a in factors):
+        return False
+    return sum([a.op is TRANSPOSE for a in factors]) > 2 and sum([min(gain(a), 1) for a in factors]) < -2
 
 
 def gain(e: Expr) -> int:
@@ -92,4 +109,4 @@ def _of_term(e: Expr) -> int:
     return total
 
 
-__all__ = ["gain", "transposed"]
+__all__ = ["gain", "read_turned", "transposed"]

@@ -8,7 +8,7 @@ from matcalc.dims import ONE, shape_text
 from matcalc.errors import DeclarationError, LimitError, ParseError, Span
 from matcalc.expr import Expr
 from matcalc.primitives.functions import Function, Unknown
-from matcalc.primitives.leaves import number_of
+from matcalc.primitives.leaves import number_of, var
 from matcalc.syntax import calls, operators, tree
 from matcalc.syntax.build import build_all
 from matcalc.syntax.complain import misfit
@@ -16,7 +16,7 @@ from matcalc.syntax.declare import check_new, declare, define_function
 from matcalc.syntax.kinds import Conflict, Solution, solve
 from matcalc.syntax.lexer import Names
 from matcalc.syntax.parser import sentences
-from matcalc.syntax.scope import FUNCTIONS, Scope
+from matcalc.syntax.scope import FUNCTIONS, Scope, Step
 from matcalc.syntax.shapes import nice_names, unknowns
 from matcalc.syntax.spelling import canonical
 
@@ -56,11 +56,13 @@ def parse(
     wrt: Iterable[str] = (),
     scalar: bool = False,
     functions: Iterable[str] | None = None,
+    held: Iterable[str] = (),
 ) -> Program:
     """The program that ``text`` is, with the declarations of ``where``.
 
     ``wrt`` are names that are asked about, known to be names; ``scalar`` says that the value must be a number, which
-    decides kinds where nothing else does; ``functions`` are names of functions that are known elsewhere.
+    decides kinds where nothing else does; ``functions`` are names of functions that are known elsewhere; ``held`` are
+    assigned names that become variables of the shape of what they are assigned.
 
     Raises   ParseError, AmbiguityError, DeclarationError, UnknownNameError, ShapeError, LimitError
     """
@@ -71,6 +73,7 @@ def parse(
     scope = Scope(where or "")
     for name in outside:
         scope.functions[name] = Unknown(name)
+    scope.held = frozenset(held)
     run_parts(scope, parts)
 
     elementwise = frozenset(scope.functions)
@@ -109,6 +112,12 @@ def assign(scope: Scope, statement: tree.Assignment) -> int | None:
             f"`{name}` is used before it is assigned",
             span=scope.span(statement.name),
             hint="assign it first, or rename one of them",
+        )
+    if name in scope.held:
+        step = scope.add(
+            Step(
+                "assigned", statement.expression, (step,), lambda shapes, same: shapes[0], lambda e: var(name, e.shape)
+            )
         )
     scope.definitions[name] = step
     return step

@@ -66,6 +66,7 @@ class Scope:
         self.guessed_sizes: set[str] = set()  # of them, those that stand only as the bound of a sum
         self.functions: dict[str, Function] = {}  # declared, defined or unknown
         self.definitions: dict[str, int] = {}
+        self.held: frozenset[str] = frozenset()  # names that stand for themselves where they are assigned
         self.undeclared: dict[str, Undeclared] = {}
         self.used: dict[str, int] = {}  # declared variables: their step
         self.unknown_functions: dict[str, tree.Node] = {}

@@ -3,7 +3,7 @@
 import pytest
 
 import matcalc
-from matcalc.errors import LimitError
+from matcalc.errors import ArgumentError, LimitError
 
 
 def test_a_power_written_out_is_differentiated() -> None:
@@ -18,3 +18,8 @@ def test_the_derivative_of_a_product_of_very_many_factors_is_refused() -> None:
 
 def test_a_long_product_with_one_variable_is_differentiated() -> None:
     assert str(matcalc.gradient("c'*" + "A*" * 3000 + "x", "x")) == "A'^3000*c"
+
+
+def test_a_divisor_that_is_zero_whatever_the_variables_are() -> None:
+    with pytest.raises(ArgumentError, match="divides by zero"):
+        matcalc.gradient("a/(b - b)", "a", "a, b in R").source()

@@ -9,6 +9,7 @@ import pytest
 
 import matcalc
 from matcalc.errors import ArgumentError, DeclarationError, NotScalarError, UnknownNameError
+from matcalc.simplify import simplify
 
 
 def test_a_formula_shows_what_was_inferred() -> None:
@@ -119,3 +120,19 @@ def test_value_and_gradient_from_one_callable() -> None:
     value, slope = matcalc.gradient("norm2(x)^2", "x").compile(value=True)(x=[3.0, 4.0])
     assert value == pytest.approx(25)
     np.testing.assert_allclose(slope, [6, 8])
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "expected"),
+    [
+        ("z = x'; z*z'", "", "2*z"),
+        ("z = 2*a; z*z*b", "a, b in R", "2*b*z"),
+        ("z = 3; z*z*a", "a in R", "2*a*z"),
+        ("z = x; z'*x", "", "x"),
+        ("z = W*x; h = z; h'*z", "", "2*z"),
+    ],
+)
+def test_an_assigned_quantity_is_held_wherever_it_stands(text: str, where: str, expected: str) -> None:
+    g = matcalc.gradient(text, "z", where)
+    assert g.expr is simplify(g.of.claim(expected))
+    assert g.check().passed
