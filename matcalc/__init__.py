@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from matcalc.errors import MatcalcError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matcalc.results import Formula, Gradient
 
 __version__ = "0.1.0"
@@ -28,15 +30,15 @@ def parse(text: str, where: str | None = None) -> Formula:
     return Formula.read(text, where)
 
 
-def gradient(text: str, wrt: str, where: str | None = None) -> Gradient:
-    """The gradient of a scalar expression by the named variables, ``"W"`` or ``"W, b"``.
+def gradient(text: str, wrt: str | Sequence[str], where: str | None = None) -> Gradient:
+    """The gradient of a scalar expression by the named variables, ``"W"``, ``"W, b"`` or ``["W", "b"]``.
 
     >>> print(gradient("norm2(A*x - b)^2", "x"))
     2*A'*(A*x - b)
     """
     from matcalc.results import Formula, split_names
 
-    names = split_names([wrt])
+    names = split_names([wrt] if isinstance(wrt, str) else wrt)
     return Formula.read(text, where, wrt=names, scalar=True).gradient(*names)
 
 

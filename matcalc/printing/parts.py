@@ -66,7 +66,7 @@ def name_parts(
             of_variables.add(node)
 
     def nameable(e: Expr) -> bool:
-        return e in of_variables and bool(e.args) and e not in excluded and not free_indices(e)
+        return bool(e.args) and e not in excluded and not free_indices(e)
 
     def shown(e: Expr) -> int:
         return length.get(e, NAME) if e not in chosen else NAME
@@ -84,7 +84,7 @@ def name_parts(
         times = uses[node] if written_out > SHORT else 1
         saved = (times - 1) * size - DEFINITION - NAME * times
         least = min(0, saving) if node in preferred else saving
-        if times > 1 and saved >= least and nameable(node):
+        if times > 1 and saved >= least and node in of_variables and nameable(node):
             chosen.add(node)
     return name_nodes([node for node in order if node in chosen], preferred, taken, letter)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matcalc.dims import SCALAR, Shape
 from matcalc.expr import Expr, make
@@ -15,12 +15,16 @@ from matcalc.simplify.cost import look
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, term
 
 
+_HIGH = 8  # powers
+
+
 def drawn_out(items: list[Term], shape: Shape) -> list[Term]:
     """Draws out the most costly common factor, again and again; every step leaves fewer terms."""
     while 1 < len(items) <= 2 * sums.MOST:
         counts: dict[tuple[str, Expr], list[int]] = {}
+        exponents = _exponents(items)
         for i, t in enumerate(items):
-            for handle in _handles(t):
+            for handle in _handles(t, exponents):
                 counts.setdefault(handle, []).append(i)
         best: tuple[tuple[object, ...], tuple[str, Expr], list[int]] | None = None
         for handle, where in counts.items():
@@ -29,7 +33,9 @@ def drawn_out(items: list[Term], shape: Shape) -> list[Term]:
             saving = _saving(handle, where, items, shape)
             if saving <= 0:
                 continue
-            rank = (-saving, handle[0], look(handle[1]).label, handle[1].digest)
+            _, power = powers.split(handle[1])
+            height = abs(power) if isinstance(power, int) else 0  # the highest power at once
+            rank = (-saving, handle[0], -height, look(handle[1]).label, handle[1].digest)
             if best is None or rank < best[0]:
                 best = (rank, handle, where)
         if best is None:
@@ -51,21 +57,34 @@ def drawn_out(items: list[Term], shape: Shape) -> list[Term]:
     return items
 
 
-def _handles(t: Term) -> list[tuple[str, Expr]]:
+def _exponents(items: Sequence[Term]) -> dict[Expr, set[int]]:
+    """The whole exponents with which each base occurs."""
+    found: dict[Expr, set[int]] = {}
+    for t in items:
+        for f in (*t.scalars, *_entries(t)):
+            if f.op is POWER:
+                base, p = powers.split(f)
+                if isinstance(p, int):
+                    found.setdefault(base, set()).add(p)
+    return found
+
+
+def _handles(t: Term, exponents: Mapping[Expr, set[int]]) -> list[tuple[str, Expr]]:
     """What could be drawn out of a term: the scalars, the first and last factor, elementwise factors."""
-    out = [("s", a) for s in t.scalars for a in _divisors(s)]
+    out = [("s", a) for s in t.scalars for a in _divisors(s, exponents)]
     m = t.factors
     if len(m) == 1:
         e = m[0]
         if e.op is HADAMARD:
-            out += [("h", a) for f in e.args for a in _divisors(f)]
+            out += [("h", a) for f in e.args for a in _divisors(f, exponents)]
         elif not isinstance(e.op, Ones):
-            out += [("h", a) for a in _divisors(e)]
+            out += [("h", a) for a in _divisors(e, exponents)]
     elif m:
         out += [("l", m[0]), ("r", m[-1])]
         scaled_matrix = _of_scaled(m)
         if scaled_matrix is not None:
-            out += [("h", a) for f in hadamards.commuting(scaled_matrix[:1]) for a in _divisors(f)]
+            entries = hadamards.commuting(scaled_matrix[:1])
+            out += [("h", a) for f in entries for a in _divisors(f, exponents)]
     return out
 
 
@@ -88,13 +107,24 @@ def _entries(t: Term) -> Sequence[Expr]:
     return hadamards.commuting(t.factors)
 
 
-def _divisors(a: Expr) -> tuple[Expr, ...]:
-    """A factor, and the base of a whole power: x divides x^2, and 1/x divides 1/x^2."""
+def _divisors(a: Expr, exponents: Mapping[Expr, set[int]]) -> tuple[Expr, ...]:
+    """A factor, and of a whole power lower ones: x divides x^2, and 1/x divides 1/x^2.
+
+    Of a high power only those that occur in another term, lest it be drawn out bit by bit.
+    """
     if a.op is POWER or a.op is PRODUCT or a.op is INNER:
         base, p = powers.split(a)
         if isinstance(p, int) and abs(p) > 1:
-            return (a, *[powers.raised(base, k if p > 0 else -k) for k in range(1, min(abs(p), 4))])
+            lower = {k for k in exponents.get(base, ()) if _divides(k, p)}
+            if abs(p) <= _HIGH or not lower:
+                lower |= {k if p > 0 else -k for k in range(1, min(abs(p), 4))}
+            return (a, *[powers.raised(base, k) for k in sorted(lower)])
     return (a,)
+
+
+def _divides(k: int, p: int) -> bool:
+    """Whether the k-th power of something is a proper divisor of the p-th."""
+    return k * p > 0 and abs(k) < abs(p)
 
 
 def _without(factors: Sequence[Expr], a: Expr) -> list[Expr]:
@@ -104,10 +134,9 @@ def _without(factors: Sequence[Expr], a: Expr) -> list[Expr]:
         rest.remove(a)
         return rest
     for i, f in enumerate(rest):
-        if a in _divisors(f):
-            base, p = powers.split(f)
-            _, k = powers.split(a)
-            assert isinstance(p, int) and isinstance(k, int)
+        base, p = powers.split(f)
+        of, k = powers.split(a)
+        if base is of and isinstance(p, int) and isinstance(k, int) and _divides(k, p):
             rest[i] = powers.raised(base, p - k)
             return rest
     raise ValueError("not a factor")

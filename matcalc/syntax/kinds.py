@@ -33,6 +33,7 @@ _COST = {
     (SCALAR_KIND, MATRIX): 2.5,
 }
 _COEFFICIENT = 0.1
+_SPREAD = 1.0  # more, for a term of a sum that does not fit: A*alpha - y has a vector alpha rather than a number y
 _HIGHEST_COST = 3.3  # a text that needs more is rather wrong than unusual
 
 
@@ -121,6 +122,7 @@ def _search(scope: Scope, kinds: dict[str, str], result: int | None, first: Conf
 
     def extend(changes: dict[str, str], cost: float, conflict: Conflict) -> None:
         names = concerned(scope, conflict.at)
+        spread = _terms(scope, conflict.at) if scope.steps[conflict.at].kind == "sum" else set()
         if scope.steps[conflict.at].kind in (
             "power",
             "quotient",
@@ -137,8 +139,11 @@ def _search(scope: Scope, kinds: dict[str, str], result: int | None, first: Conf
                 key = frozenset(more.items())
                 if price is not None and key not in seen:
                     seen.add(key)
-                    bonus = _COEFFICIENT if kind == SCALAR_KIND and name in coefficients else 0.0
-                    heappush(waiting, (cost + price - bonus, len(seen), more))
+                    if kind == SCALAR_KIND and name in spread:
+                        price += _SPREAD
+                    elif kind == SCALAR_KIND and name in coefficients:
+                        price -= _COEFFICIENT
+                    heappush(waiting, (cost + price, len(seen), more))
 
     extend({}, 0.0, first)
     found: list[tuple[float, dict[str, str], Solution]] = []

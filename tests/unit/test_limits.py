@@ -23,3 +23,16 @@ def test_a_long_product_with_one_variable_is_differentiated() -> None:
 def test_a_divisor_that_is_zero_whatever_the_variables_are() -> None:
     with pytest.raises(ArgumentError, match="divides by zero"):
         matcalc.gradient("a/(b - b)", "a", "a, b in R").source()
+
+
+def test_a_tower_of_squares_is_factored_at_once() -> None:
+    program = "; ".join(["a0 = x + x.*x", *[f"a{i} = a{i - 1}.*a{i - 1}" for i in range(1, 60)], "sum(a59)"])
+    n = 2**59
+    assert str(matcalc.gradient(program, "x")) == f"{n}*(x.^{n - 1} .* (1 + 2*x) .* (1 + x).^{n - 1})"
+
+
+def test_a_wide_sum_prints_and_its_derivation_is_refused() -> None:
+    gradient = matcalc.gradient("+".join(f"tanh(x[{k}])" for k in range(1, 600)), "x", where="x in R^1000")
+    assert gradient.text().count("e(") == 599
+    with pytest.raises(LimitError, match="steps"):
+        _ = gradient.steps
