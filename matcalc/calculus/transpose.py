@@ -126,8 +126,10 @@ def _through_sum(node: Expr, op: IndexedSum, g: Expr, varying: Collection[Expr])
         index = fresh_index(g, body)
         body = with_index(body, op.index, index)
 
-    def outside(e: Expr) -> bool:
-        return index not in free_indices(e)
+    known = free_indices(node)
+
+    def outside(e: Expr) -> bool:  # neither this index nor that of a sum inside
+        return free_indices(e) <= known
 
     reached = {e for e in postorder([body], stop=outside) if outside(e) and e in varying}
     return [

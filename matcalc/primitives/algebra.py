@@ -356,11 +356,13 @@ def hadamard(*factors: ExprLike) -> Expr:
 
 
 def power(base: ExprLike, exponent: ExprLike) -> Expr:
-    """The elementwise power; powers of numbers that stay small are computed."""
+    """The elementwise power; powers of numbers that stay small are computed, ``1/(a*b)`` is ``1/a*(1/b)`` for scalars."""
     x, p = as_expr(base), as_expr(exponent)
     a, b = number_of(x), number_of(p)
     if b == 1:
         return x
+    if b == -1 and x.op is PRODUCT and all(factor.is_scalar for factor in x.args):
+        return product(*[power(factor, -1) for factor in x.args])
     if a is not None and isinstance(b, int) and (a or b > 0):
         if isinstance(a, float):
             return const(a**b)

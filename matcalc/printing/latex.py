@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, ClassVar
 
 from matcalc.errors import LimitError
@@ -93,15 +94,26 @@ class LatexPrinter(Printer):
         done: list[str] = []
         run: list[str] = []
         alone: Expr | None = None  # the only factor of the run
-        if size != 1:
+        below: list[Expr] = []  # the divisors that stand side by side
+        beneath: list[str] = []  # and before them the denominator of the number
+        divided = [*(f.is_scalar and self.is_reciprocal(f) for f in factors), False]
+        if isinstance(size, Fraction) and any(divided):
+            above, denominator = self.split_number(size, divided=True)
+            run, beneath = [above] if above else [], [denominator]
+        elif size != 1:
             (run if isinstance(size, int) else done).append(self.number(size).text)
         for number, factor in enumerate(factors, 1):
-            if factor.is_scalar and self.is_reciprocal(factor):
+            if divided[number - 1]:
+                below.append(factor.args[0])
+                if divided[number]:
+                    continue
                 if len(run) == 1 and alone is not None and not self.is_product(alone):
                     run = [self.done[alone].text]
-                run = ["".join(run) or "1"]
-                self.put(done, rf"\frac{{{run[0]}}}{{{self.done[factor.args[0]].text}}}")
-                run, alone = [], None
+                single = len(below) == 1 and not beneath
+                for e in below:
+                    self.put(beneath, self.done[e].text if single else self.at(e, POWER))
+                self.put(done, rf"\frac{{{''.join(run) or '1'}}}{{{''.join(beneath)}}}")
+                run, below, beneath, alone = [], [], [], None
                 continue
             final = number == len(factors)
             if last and final:
@@ -175,6 +187,8 @@ class LatexPrinter(Printer):
         op: Any = node.op
         if op.function.kind == "known" and op.function.name == "abs":
             return Printed(self.around(r"\lvert ", self.done[node.args[0]].text, r" \rvert"), ATOM)
+        if op.function.kind == "known" and op.function.name == "sqrt":
+            return Printed(rf"\sqrt{{{self.done[node.args[0]].text}}}", ATOM)
         return super().elementwise(node)
 
     def around(self, opener: str, text: str, closer: str) -> str:

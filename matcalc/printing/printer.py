@@ -224,23 +224,38 @@ class Printer:
         return Printed(text, PRODUCT)
 
     def chain(self, size: Number, factors: list[Expr], last: str) -> str:
-        """The factors side by side; ``1/2`` goes behind as a divisor where nothing else is divided."""
-        divided = [f.is_scalar and self.is_reciprocal(f) for f in factors]
-        behind = isinstance(size, Fraction) and size.numerator == 1 and not any(divided)
-        pieces: list[str] = []
-        if size != 1 and not behind:
-            pieces.append(self.number(size).text)
-        for factor, divisor in zip(factors, divided, strict=True):
-            if divisor:
-                pieces += [self.OVER if pieces else f"1{self.OVER}", self.at(factor.args[0], POWER)]
-            else:
-                shown = last if last and factor is factors[-1] else self.at(factor, POWER)
-                if pieces:
-                    pieces.append(self.times(pieces, shown))
-                pieces.append(shown)
-        if behind:
-            assert isinstance(size, Fraction)
-            pieces.append(f"{self.OVER}{size.denominator}")
+        """The factors side by side, neighbouring divisors together; a number's denominator joins them or goes last."""
+        divided = [*(f.is_scalar and self.is_reciprocal(f) for f in factors), False]
+        above, beneath = self.split_number(size, any(divided))
+        pieces = [above] if above else []
+        below: list[str] = []
+        for number, factor in enumerate(factors, 1):
+            if divided[number - 1]:
+                below.append(self.at(factor.args[0], POWER))
+                if not divided[number]:
+                    below, beneath = ([beneath, *below] if beneath else below), ""
+                    joined = below[0] if len(below) == 1 else self.bracket(self.side_by_side(below))
+                    pieces += [self.OVER if pieces else f"1{self.OVER}", joined]
+                    below = []
+                continue
+            shown = last if last and factor is factors[-1] else self.at(factor, POWER)
+            if pieces:
+                pieces.append(self.times(pieces, shown))
+            pieces.append(shown)
+        if beneath:
+            pieces.append(f"{self.OVER}{beneath}")
+        return "".join(pieces)
+
+    def split_number(self, size: Number, divided: bool) -> tuple[str, str]:
+        """What of a number stands in front of a product, and what below it: ``3*a/(2*b)``, ``a/2``, but ``3/2*a``."""
+        if isinstance(size, Fraction) and (divided or size.numerator == 1):
+            return (str(size.numerator) if size.numerator != 1 else "", str(size.denominator))
+        return ("" if size == 1 else self.number(size).text, "")
+
+    def side_by_side(self, shown: list[str]) -> str:
+        pieces = shown[:1]
+        for factor in shown[1:]:
+            pieces += [self.times(pieces, factor), factor]
         return "".join(pieces)
 
     def times(self, before: list[str], factor: str) -> str:

@@ -8,7 +8,7 @@ from matcalc.dims import ONE
 from matcalc.expr import Expr, make
 from matcalc.facts import NONNEGATIVE, POSITIVE, has
 from matcalc.primitives import elementwise as rows
-from matcalc.primitives.algebra import ADD, POWER, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, POWER, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.functions import Elementwise, Known
 from matcalc.primitives.leaves import Ones, const, number_of, ones
@@ -36,7 +36,7 @@ def entrywise(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     function = op.function
     if x.op is TRANSPOSE:
         return transposes.transposed(entrywise(op, x.args))
-    if x.is_row and x.op is PRODUCT and transposes.gain(x) < 0:
+    if transposes.turns(x):
         return transposes.transposed(entrywise(op, (transposes.transposed(x),)))
     if not isinstance(function, Known) or op.order:
         return make(op, args)

@@ -14,7 +14,6 @@ from matcalc.simplify import hadamards, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, term
 
-
 _HIGH = 8  # powers
 
 

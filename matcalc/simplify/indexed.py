@@ -1,4 +1,4 @@
-"""Indexed sums: without what does not depend on the index, and as products of matrices where the range is a dimension."""
+"""Indexed sums: constants go out in front; where the range is a dimension, the sum is a product of matrices."""
 
 from __future__ import annotations
 

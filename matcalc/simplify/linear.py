@@ -201,9 +201,10 @@ def cyclic(factors: list[Expr]) -> Expr:
                 return powers.power(norm, const(2))
     turned = [transposes.transposed(a) for a in reversed(factors)]
     best = min((make(PRODUCT, tuple(f[i:] + f[:i])) for f in (factors, turned) for i in range(n)), key=products.reading)
-    if n == 2 and any(a.op is TRANSPOSE for a in best.args):
+    if n == 2 and any(a.op is TRANSPOSE or transposes.turns(a) for a in best.args):
         a, b = best.args
-        u, v = (transposes.transposed(a), b) if a.op is TRANSPOSE else (a, transposes.transposed(b))
+        first = a.op is TRANSPOSE or transposes.turns(a)
+        u, v = (transposes.transposed(a), b) if first else (a, transposes.transposed(b))
         return make(INNER, tuple(sorted((u, v), key=lambda e: (look(e).label, e.digest))))
     return make(TRACE, (best,))
 

@@ -246,6 +246,8 @@ def power(base: Expr, exponent: Expr) -> Expr:
         return transposes.transposed(power(base.args[0], exponent))
     if not exponent.is_scalar:
         return make(POWER, (base, exponent))
+    if transposes.turns(base):
+        return transposes.transposed(power(transposes.transposed(base), exponent))
     c, s, m = term(base)
     whole = isinstance(p, int)
     entries = m[0].args if len(m) == 1 and m[0].op is HADAMARD else (assemble(1, (), m),) if m else ()
@@ -279,6 +281,8 @@ def _power_of_number(base: Expr, exponent: Expr) -> Expr:
         parts = [_root(k, p.denominator) for k in Fraction(a).as_integer_ratio()]
         if parts[0] and parts[1]:
             return raw_power(const(Fraction(parts[0], parts[1])), p.numerator)
+        if p < 0:  # 1/sqrt(2)
+            return make(POWER, (raw_power(base, -p), const(-1)))
     return raw_power(base, exponent)
 
 

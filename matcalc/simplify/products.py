@@ -6,21 +6,18 @@ from collections.abc import Sequence
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
-from matcalc.facts import DIAGONAL, INVERTIBLE, ORTHOGONAL, has
+from matcalc.facts import INVERTIBLE, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.algebra import product as raw_product
 from matcalc.primitives.base import Primitive
-from matcalc.primitives.leaves import Identity, Ones, Size, const, identity, number_of, ones, size
-from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
-from matcalc.primitives.products import KRON, KhatriRao
+from matcalc.primitives.leaves import Identity, Ones, Size, const, identity, ones, size
 from matcalc.primitives.reductions import NORM2, SUM, Mean, Sum
-from matcalc.primitives.structure import ALL, AT, Diagonal, Slice, Unit
-from matcalc.simplify import hadamards, heads, match, powers, sums, transposes
+from matcalc.primitives.structure import Diagonal
+from matcalc.simplify import hadamards, heads, match, neighbours, powers, sums, transposes
 from matcalc.simplify.cost import factor_order, look, scalar_order
 from matcalc.simplify.terms import assemble, exact, term
 
 _DIAGONAL = Diagonal()
-_POWERS = (INV, MATRIX_POWER)
 
 
 def unary(op: Primitive, x: Expr) -> Expr:
@@ -47,7 +44,7 @@ def times(*operands: Expr) -> Expr:
         coefficient = coefficient * c
         scalars += more
         if scalars and factors:
-            found = _adjugate(scalars, factors)
+            found = neighbours.adjugate(scalars, factors)
             if found is not None:
                 return times(const(exact(coefficient)), *found)
     if len(scalars) > 1:
@@ -90,7 +87,7 @@ def _averaged(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
             x, axis = e.args[0], e.op.axis
             lengths = [d for d in (x.shape if axis is None else (x.shape[axis],)) if d is not ONE]
             power = -1 if isinstance(e.op, Sum) else 1
-            counts = [powers.raised(size(d), power) for d in lengths]
+            counts = [powers.raised(size(d), power * lengths.count(d)) for d in dict.fromkeys(lengths)]
             if any(d.name is None for d in lengths) or not all(c in scalars for c in counts):
                 continue
             new = heads.applied((Mean if power < 0 else Sum)(axis), (x,))
@@ -201,10 +198,10 @@ def _settled(factors: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
     for f in factors:
         out.append(f)
         while len(out) > 1:
-            joined = _neighbours(out[-2], out[-1])
-            if joined is None:
+            found = neighbours.joined(out[-2], out[-1])
+            if found is None:
                 break
-            c, s, m = joined
+            c, s, m = found
             coefficient = coefficient * c
             scalars += s
             out[-2:] = m
@@ -236,94 +233,6 @@ def _with_vector(out: list[Expr]) -> list[Expr] | None:
                 return [transposes.transposed(column), *out[i + 1 :]]
         if hadamards.is_ones_row(first):
             return [unary(Sum(0), out[1]), *out[2:]]
-    return None
-
-
-Parts = tuple[Number, Sequence[Expr], Sequence[Expr]]
-
-
-def _neighbours(a: Expr, b: Expr) -> Parts | None:
-    """What two factors side by side become; every case leaves fewer factors."""
-    if isinstance(a.op, Identity):
-        return 1, (), (b,)
-    if isinstance(b.op, Identity):
-        return 1, (), (a,)
-    if a.op is _DIAGONAL and b.op is _DIAGONAL:
-        return term(unary(_DIAGONAL, hadamards.hadamard(a.args[0], b.args[0])))
-    if a.rows is a.cols and (a is b or _is_power(a) or _is_power(b)):
-        x, j = matrix_power(a)
-        y, k = matrix_power(b)
-        if x is y:
-            total = exact(j + k) if not isinstance(j, Expr) and not isinstance(k, Expr) else None
-            if total is None:
-                exponent = sums.plus(j if isinstance(j, Expr) else const(j), k if isinstance(k, Expr) else const(k))
-                number = number_of(exponent)
-                if number is None:
-                    return 1, (), (make(MATRIX_POWER, (x, exponent)),)
-                total = number
-            return 1, (), () if total == 0 else (raised(x, total),)
-    if has(b, ORTHOGONAL) and a is transposes.transposed(b):
-        return 1, (), ()
-    if (a.op is ADJ and a.args[0] is b) or (b.op is ADJ and b.args[0] is a):
-        return 1, (unary(DET, b if a.op is ADJ and a.args[0] is b else a),), ()
-    if a.op is KRON and (b.op is KRON or isinstance(b.op, KhatriRao)):
-        (p, q), (r, s) = a.args, b.args
-        if p.cols is r.rows and q.cols is s.rows:
-            return term(heads.applied(b.op, (times(p, r), times(q, s))))
-    return _entry(a, b)
-
-
-def _entry(a: Expr, b: Expr) -> Parts | None:
-    """A variable by a unit vector as its row, column or entry: ``e(i,n)'*x`` is ``x[i]``, ``A*e(j,n)`` is ``A[:,j]``."""
-    if isinstance(b.op, Unit) and _is_named(a):
-        return term(heads.applied(Slice(ALL, AT), (a, b.args[0])))
-    if a.op is TRANSPOSE and isinstance(a.args[0].op, Unit) and _is_named(b):
-        return term(heads.applied(Slice(AT, ALL), (b, a.args[0].args[0])))
-    return None
-
-
-def _is_named(e: Expr) -> bool:
-    e = e.args[0] if e.op is TRANSPOSE else e
-    return e.op.is_variable or isinstance(e.op, Slice)
-
-
-def _is_power(a: Expr) -> bool:
-    return a.op in _POWERS or (a.op is TRANSPOSE and a.args[0].op in _POWERS)
-
-
-def matrix_power(a: Expr) -> tuple[Expr, Number | Expr]:
-    """Base and exponent of a square factor."""
-    if a.op is TRANSPOSE and (a.args[0].op is INV or a.args[0].op is MATRIX_POWER):
-        base, k = matrix_power(a.args[0])
-        return transposes.transposed(base), k
-    if a.op is INV:
-        return a.args[0], -1
-    if a.op is MATRIX_POWER:
-        number = number_of(a.args[1])
-        return a.args[0], a.args[1] if number is None else number
-    return a, 1
-
-
-def raised(a: Expr, k: Number) -> Expr:
-    if k == 1:
-        return a
-    return unary(INV, a) if k == -1 else make(MATRIX_POWER, (a, const(k)))
-
-
-def _adjugate(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
-    """``adj(A)/det(A)`` is the inverse, and ``det(A)*A^-1`` the adjugate."""
-    for i, s in enumerate(scalars):
-        base, p = powers.split(s)
-        if base.op is not DET or isinstance(p, Expr) or not (p == 1 or p < 0):
-            continue
-        source, target = (ADJ, INV) if p < 0 else (INV, ADJ)
-        for k, f in enumerate(factors):
-            inner = f.args[0] if f.op is TRANSPOSE else f
-            if inner.op is source and inner.args[0] is base.args[0]:
-                new = make(target, inner.args)
-                new = transposes.transposed(new) if f.op is TRANSPOSE else new
-                rest = [powers.raised(base, exact(p + 1))] if p < 0 and p != -1 else []
-                return [*scalars[:i], *rest, *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
     return None
 
 
@@ -405,8 +314,4 @@ def invertible(e: Expr) -> bool:
     return e.rows is e.cols and (has(e, INVERTIBLE) or isinstance(e.op, Identity))
 
 
-def is_diagonal(e: Expr) -> bool:
-    return has(e, DIAGONAL)
-
-
-__all__ = ["cut", "dot", "invertible", "matrix_power", "of_entries", "raised", "times", "unary"]
+__all__ = ["cut", "dot", "invertible", "of_entries", "times", "unary"]

@@ -181,7 +181,7 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
 
 
 def joint(items: list[Term]) -> Expr | None:
-    """Terms that are the same rearrangement, joined: ``vec(A) + vec(B)`` is ``vec(A + B)``, blocks are added one by one."""
+    """Terms that are the same rearrangement, joined: ``vec(A) + vec(B)`` is ``vec(A + B)``; blocks one by one."""
     groups: dict[object, list[Term]] = {}
     for t in items:
         if len(t.factors) == 1 and isinstance(t.factors[0].op, _REARRANGED):

@@ -73,6 +73,11 @@ def _transposed(e: Expr) -> Expr:
     return make(TRANSPOSE, (e,))
 
 
+def turns(e: Expr) -> bool:
+    """Whether a sum or product under a function of entries is shorter transposed; then so is the function's value."""
+    return (e.op is ADD or e.op is PRODUCT) and e.cols is not ONE and gain(e) < 0
+
+
 def read_turned(factors: Sequence[Expr]) -> bool:
     """Whether a product of matrices is shorter as one transpose: ``C'*B'*A'`` is ``(A*B*C)'``."""
     if factors[-1].cols is ONE or any(a.rows is ONE for a in factors):
@@ -109,4 +114,4 @@ def _of_term(e: Expr) -> int:
     return total
 
 
-__all__ = ["gain", "read_turned", "transposed"]
+__all__ = ["gain", "read_turned", "transposed", "turns"]

@@ -86,9 +86,19 @@ def factors(scope: Scope, root: tree.Node) -> Reading:
                 step = next(steps)
                 run.append(reciprocal(scope, node, step, kind) if role == "over" else step)
         places = tuple([node for _, node in chain])
-        return scope.add(Step(kind, root, tuple(run), rule, build, places=places))
+        divisors = frozenset([i for i, (role, _) in enumerate(chain) if role == "over"])
+        built = partial(quotient, divisors) if divisors and kind == "product" else build
+        return scope.add(Step(kind, root, tuple(run), rule, built, places=places))
 
     return [node for role, node in chain if role != "minus"], finish
+
+
+def quotient(divisors: frozenset[int], *factors: Expr) -> Expr:
+    """The product of factors of which some are reciprocals; ``a/(b*c)`` has three factors, as has ``a/b/c``."""
+    spliced: list[Expr] = []
+    for i, factor in enumerate(factors):
+        spliced += factor.args if i in divisors and factor.op is PRODUCT else (factor,)
+    return product(*spliced)
 
 
 def reciprocal(scope: Scope, node: tree.Node, step: int, kind: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 from matcalc.calculus.gradient import gradient
 from matcalc.dims import ONE, dim
 from matcalc.expr import Expr, make, postorder, variables
-from matcalc.primitives.algebra import add, hadamard, power, product
+from matcalc.primitives.algebra import ADD, add, hadamard, power, product
 from matcalc.primitives.elementwise import tanh
 from matcalc.primitives.functions import Elementwise, Unknown
 from matcalc.primitives.leaves import var
@@ -95,6 +95,58 @@ def expr(text: str) -> Expr:
         ("(a - d)^2 - (d - a)^2", "0"),
         ("(a - d)/(d - a)", "-1"),
         ("tanh(-x)", "-tanh(x)"),
+        ("exp(2*log(s))", "s^2"),
+        ("log(sigmoid(x)) - log(1 - sigmoid(x))", "x"),
+        ("step(x) - step(-x)", "sign(x)"),
+        ("softmax(x + a)", "softmax(x)"),
+        ("logsumexp(x + a)", "a + logsumexp(x)"),
+        ("exp(x) .* y/sum(exp(x))", "softmax(x) .* y"),
+        ("a/(1 + x'*y/s)/s", "a/(s + x'*y)"),
+        ("s^-3*x", "x/s^3"),
+        ("x .* y.^-2", "x ./ y.^2"),
+        # the same way round
+        ("C*x - D*(y - z)", "C*x + D*(z - y)"),
+        ("C*(x - y) - D*(x - y) .* z", "C*(x - y) - (D*(x - y)) .* z"),
+        # transposes around products and functions
+        ("C'*D'*X'", "(X*D*C)'"),
+        ("(C' - D'*S).^2", "((C - S*D).^2)'"),
+        ("(C + D)' - C'", "D'"),
+        ("commutation(m,n)'", "commutation(n,m)"),
+        # entries
+        ("e(1,n)'*x", "x[1]"),
+        ("e(1,n)'*C*e(2,n)", "C[1,2]"),
+        ("C*e(2,n)", "C[:,2]"),
+        ("S[1:3,:][:,2:3]", "S[1:3,2:3]"),
+        # rearrangements
+        ("vec(A) + vec(B)", "vec(A + B)"),
+        ("reshape(vec(A) + vec(B), m, n)", "A + B"),
+        ("hcat(A, b) + hcat(B, c)", "hcat(A + B, b + c)"),
+        ("diag(x) + diag(y)", "diag(x + y)"),
+        ("diag(C*diag(x)*D)", "(C .* D')*x"),
+        ("conv(2*C, a*X)", "2*a*conv(C, X)"),
+        ("kron(ones(m)', eye(n))*khatri_rao(A, C)", "C*diag(sum(A, 0)')"),
+        # means
+        ("n*mean(x)", "sum(x)"),
+        ("sum(C, 1)/n", "mean(C, 1)"),
+        ("sum(A)/(m*n)", "mean(A)"),
+        ("n^2*mean(C)", "sum(C)"),
+        ("sum(x - mean(x))", "0"),
+        # square matrices
+        ("adj(X)/det(X)^3", "X^-1/det(X)^2"),
+        ("adj(2*X)", "2^(n-1)*adj(X)"),
+        ("adj(C*D)", "adj(D)*adj(C)"),
+        # indexed sums
+        ("sum(i=1:n, x[i])", "sum(x)"),
+        ("sum(i=1:n, x[i]*e(i,n))", "x"),
+        ("sum(i=1:n, x[i]*y[i])", "x'*y"),
+        ("sum(i=1:n, x[i]*C[:,i])", "C*x"),
+        ("sum(i=1:m, (A[i,:]*x - b[i])^2)", "norm2(A*x - b)^2"),
+        ("sum(i=1:n, C[:,i]*D[i,:])", "C*D"),
+        ("sum(i=1:n, C[i,i])", "tr(C)"),
+        ("sum(i=1:n, sum(j=1:n, C[i,j]*x[i]*y[j]))", "x'*C*y"),
+        ("sum(i=1:n, exp(x[i] - a)/y[i])", "sum(exp(x - a) ./ y)"),
+        ("sum(i=1:n, norm2(C[:,i] - x)^2)", "norm2(C - x*ones(n)')^2"),
+        ("sum(i=1:n, softmax(C[:,i]))", "sum(softmax(C), 1)"),
     ],
 )
 def test_simple_form(text: str, simple: str) -> None:
@@ -103,7 +155,17 @@ def test_simple_form(text: str, simple: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["sqrt(x.^2)", "abs(x)", "(A'*A)^-1", "C^-1*D", "log(x.^2)", "sigmoid(x) .* (1 - sigmoid(x))"]
+    "text",
+    [
+        "n*mean(C)",
+        "sum(C)/n",
+        "sqrt(x.^2)",
+        "abs(x)",
+        "(A'*A)^-1",
+        "C^-1*D",
+        "log(x.^2)",
+        "sigmoid(x) .* (1 - sigmoid(x))",
+    ],
 )
 def test_facts_that_are_not_granted_are_not_used(text: str) -> None:
     assert simplify(expr(text)) is not simplify(expr("x" if expr(text).is_column else "C"))
@@ -133,6 +195,30 @@ def test_gradient_as_a_textbook_prints_it(f: str, wrt: str, simple: str) -> None
     e = parse(f, where).expr
     x = next(v for v in variables([e]) if v.op.name == wrt)
     assert simplify(gradient(e, [x])[x]) is simplify(parse(simple, where).expr)
+
+
+@pytest.mark.parametrize(
+    "text", ["sum(i=2:n, x[i])", "sum(i=1:3, x[i])", "sum(i=1:n, x[i]^i)", "sum(i=1:n, C[i,1]*C[i,i]^i)"]
+)
+def test_an_indexed_sum_over_less_than_a_dimension_or_with_the_index_itself_stays(text: str) -> None:
+    assert simplify(expr(text)) is expr(text)
+
+
+def test_a_mean_is_over_all_entries() -> None:
+    assert simplify(expr("n*mean(C)")) is not simplify(expr("sum(C)"))
+    assert simplify(expr("sum(C)/n")) is not simplify(expr("mean(C)"))
+
+
+def test_a_difference_stands_the_same_way_round_in_all_parts() -> None:
+    f = parse("1/2*norm2(W*s(x) + x - y)^2", "W in R^{n x n}; x, y in R^n; s: elementwise").expr
+    x = next(v for v in variables([f]) if v.op.name == "x")
+    found = simplify(gradient(f, [x])[x])
+    differences = {e for e in postorder([found]) if e.op is ADD and e.is_column and y_in(e)}
+    assert len([d for d in differences if len(d.args) == 3]) == 1
+
+
+def y_in(e: Expr) -> bool:
+    return any(v.op.name == "y" for v in variables([e]))
 
 
 def network(layers: int, residual: bool) -> Expr:

@@ -1,0 +1,106 @@
+"""Two factors side by side in a product of matrices: inverses cancel, powers join, unit vectors pick entries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matcalc.expr import Expr, Number, make
+from matcalc.facts import ORTHOGONAL, has
+from matcalc.primitives.algebra import TRANSPOSE
+from matcalc.primitives.leaves import Identity, const, number_of
+from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
+from matcalc.primitives.products import KRON, KhatriRao
+from matcalc.primitives.structure import ALL, AT, Diagonal, Slice, Unit
+from matcalc.simplify import hadamards, heads, powers, products, sums, transposes
+from matcalc.simplify.terms import exact, term
+
+_POWERS = (INV, MATRIX_POWER)
+Parts = tuple[Number, Sequence[Expr], Sequence[Expr]]
+
+
+def joined(a: Expr, b: Expr) -> Parts | None:
+    """What two factors side by side become; every case leaves fewer factors."""
+    if isinstance(a.op, Identity):
+        return 1, (), (b,)
+    if isinstance(b.op, Identity):
+        return 1, (), (a,)
+    if isinstance(a.op, Diagonal) and isinstance(b.op, Diagonal):
+        return term(products.unary(a.op, hadamards.hadamard(a.args[0], b.args[0])))
+    if a.rows is a.cols and (a is b or _is_power(a) or _is_power(b)):
+        x, j = matrix_power(a)
+        y, k = matrix_power(b)
+        if x is y:
+            total = exact(j + k) if not isinstance(j, Expr) and not isinstance(k, Expr) else None
+            if total is None:
+                exponent = sums.plus(j if isinstance(j, Expr) else const(j), k if isinstance(k, Expr) else const(k))
+                number = number_of(exponent)
+                if number is None:
+                    return 1, (), (make(MATRIX_POWER, (x, exponent)),)
+                total = number
+            return 1, (), () if total == 0 else (raised(x, total),)
+    if has(b, ORTHOGONAL) and a is transposes.transposed(b):
+        return 1, (), ()
+    if (a.op is ADJ and a.args[0] is b) or (b.op is ADJ and b.args[0] is a):
+        return 1, (products.unary(DET, b if a.op is ADJ and a.args[0] is b else a),), ()
+    if a.op is KRON and (b.op is KRON or isinstance(b.op, KhatriRao)):
+        (p, q), (r, s) = a.args, b.args
+        if p.cols is r.rows and q.cols is s.rows:
+            return term(heads.applied(b.op, (products.times(p, r), products.times(q, s))))
+    return _entry(a, b)
+
+
+def _entry(a: Expr, b: Expr) -> Parts | None:
+    """A variable by a unit vector as its row, column or entry: ``e(i,n)'*x`` is ``x[i]``."""
+    if isinstance(b.op, Unit) and _is_named(a):
+        return term(heads.applied(Slice(ALL, AT), (a, b.args[0])))
+    if a.op is TRANSPOSE and isinstance(a.args[0].op, Unit) and _is_named(b):
+        return term(heads.applied(Slice(AT, ALL), (b, a.args[0].args[0])))
+    return None
+
+
+def _is_named(e: Expr) -> bool:
+    e = e.args[0] if e.op is TRANSPOSE else e
+    return e.op.is_variable or isinstance(e.op, Slice)
+
+
+def _is_power(a: Expr) -> bool:
+    return a.op in _POWERS or (a.op is TRANSPOSE and a.args[0].op in _POWERS)
+
+
+def matrix_power(a: Expr) -> tuple[Expr, Number | Expr]:
+    """Base and exponent of a square factor."""
+    if a.op is TRANSPOSE and (a.args[0].op is INV or a.args[0].op is MATRIX_POWER):
+        base, k = matrix_power(a.args[0])
+        return transposes.transposed(base), k
+    if a.op is INV:
+        return a.args[0], -1
+    if a.op is MATRIX_POWER:
+        number = number_of(a.args[1])
+        return a.args[0], a.args[1] if number is None else number
+    return a, 1
+
+
+def raised(a: Expr, k: Number) -> Expr:
+    if k == 1:
+        return a
+    return products.unary(INV, a) if k == -1 else make(MATRIX_POWER, (a, const(k)))
+
+
+def adjugate(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
+    """``adj(A)/det(A)`` is the inverse, and ``det(A)*A^-1`` the adjugate."""
+    for i, s in enumerate(scalars):
+        base, p = powers.split(s)
+        if base.op is not DET or isinstance(p, Expr) or not (p == 1 or p < 0):
+            continue
+        source, target = (ADJ, INV) if p < 0 else (INV, ADJ)
+        for k, f in enumerate(factors):
+            inner = f.args[0] if f.op is TRANSPOSE else f
+            if inner.op is source and inner.args[0] is base.args[0]:
+                new = make(target, inner.args)
+                new = transposes.transposed(new) if f.op is TRANSPOSE else new
+                rest = [powers.raised(base, exact(p + 1))] if p < 0 and p != -1 else []
+                return [*scalars[:i], *rest, *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
+    return None
+
+
+__all__ = ["Parts", "adjugate", "joined", "matrix_power", "raised"]
