@@ -356,7 +356,7 @@ def hadamard(*factors: ExprLike) -> Expr:
 
 
 def power(base: ExprLike, exponent: ExprLike) -> Expr:
-    """The elementwise power; powers of numbers that stay small are computed, ``1/(a*b)`` is ``1/a*(1/b)`` for scalars."""
+    """The elementwise power; small powers of numbers are computed, and ``1/(a*b)`` of scalars is ``1/a*(1/b)``."""
     x, p = as_expr(base), as_expr(exponent)
     a, b = number_of(x), number_of(p)
     if b == 1:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matcalc.expr import Expr, postorder
-from matcalc.simplify import algebra, blocks, entries, indexed, linear, square  # noqa: F401  (their handlers)
+from matcalc.primitives.leaves import Ones
+from matcalc.simplify import algebra, blocks, entries, indexed, linear, square, transposes  # noqa: F401  (handlers)
 from matcalc.simplify.cost import cost
 from matcalc.simplify.heads import applied
 
@@ -17,7 +18,7 @@ def simplify_all(exprs: Sequence[Expr]) -> list[Expr]:
     """Each expression in its simplified form; parts that they share are simplified once."""
     for node in postorder(exprs, stop=lambda e: _MEMO in e.memo):
         if _MEMO not in node.memo:
-            found = applied(node.op, tuple([a.memo[_MEMO] for a in node.args])) if node.args else node
+            found = applied(node.op, tuple([a.memo[_MEMO] for a in node.args])) if node.args else _leaf(node)
             node.memo[_MEMO] = found = _settled(found)
             found.memo[_MEMO] = found
     return [e.memo[_MEMO] for e in exprs]
@@ -35,7 +36,7 @@ def _settled(e: Expr) -> Expr:
             elif node.args:
                 done[node] = applied(node.op, tuple([done[a] for a in node.args]))
             else:
-                done[node] = node
+                done[node] = _leaf(node)
         if done[e] is e:
             for node, found in done.items():
                 if node is found:
@@ -43,6 +44,11 @@ def _settled(e: Expr) -> Expr:
             return e
         e = done[e]
     return e
+
+
+def _leaf(e: Expr) -> Expr:
+    """A leaf; a row of ones as the transpose of a column."""
+    return transposes.transposed(transposes.transposed(e)) if isinstance(e.op, Ones) and e.is_row else e
 
 
 def simplify(e: Expr) -> Expr:

@@ -25,7 +25,8 @@ def transposed(e: Expr) -> Expr:
     if known is None:
         known = _transposed(e)
         e.memo["transposed"] = known
-        known.memo.setdefault("transposed", e)
+        if not e.is_row or e.args:  # the row ones(1, n) is not the form of a row of ones
+            known.memo.setdefault("transposed", e)
     return known
 
 

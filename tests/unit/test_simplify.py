@@ -128,6 +128,7 @@ def expr(text: str) -> Expr:
         # means
         ("n*mean(x)", "sum(x)"),
         ("sum(C, 1)/n", "mean(C, 1)"),
+        ("b*ones(1, n)", "b*ones(n)'"),
         ("sum(A)/(m*n)", "mean(A)"),
         ("n^2*mean(C)", "sum(C)"),
         ("sum(x - mean(x))", "0"),
