@@ -14,6 +14,7 @@ from matcalc.expr import Expr, postorder, substitute
 from matcalc.facts import ATTRIBUTES, CONSTANT, INTEGER, NONNEGATIVE, POSITIVE, has
 from matcalc.primitives.functions import Defined, Elementwise
 from matcalc.primitives.leaves import Size
+from matcalc.primitives.reductions import Norm2
 from matcalc.simplify import simplify
 from matcalc.syntax import Program, parse
 from matcalc.syntax.spelling import canonical
@@ -249,10 +250,13 @@ class Gradient:
                 t = op.function.parameter
                 out.append(f"{op}({text(t)}) = {text(op.function.body(op.order))}")
         varying = set(self.variables.values())
+        kept = set(postorder(self.exprs.values()))
         for node in postorder([self.of.expr]):
             if varying.isdisjoint(node.args):
                 continue
             varying.add(node)
+            if isinstance(node.op, Norm2) and node not in kept:  # its square is smooth
+                continue
             about = node.op.function if isinstance(node.op, Elementwise) else node.op
             granted = about.domain in _GRANTED and has(node.args[0], _GRANTED[about.domain])
             said = (about.kink, f"{about.name} is defined for {about.domain}" if about.domain and not granted else "")

@@ -92,9 +92,9 @@ def _table(rows: Sequence[Row]) -> list[str]:
         )
         for r in rows
     ]
-    return [
-        "  " + "  ".join(f"{c:>{max(8, len(h))}}" for c, h in zip(line, head, strict=True)) for line in (head, *cells)
-    ]
+    widths = [max(8, len(h)) for h in head]
+    lines = ("  ".join(f"{c:>{w}}" for c, w in zip(line, widths, strict=True)) for line in (head, *cells))
+    return [f"  {line}".rstrip() for line in lines]
 
 
 def _size(number: float) -> str:

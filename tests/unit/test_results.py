@@ -86,6 +86,8 @@ def test_notes_tell_kinks_and_domains_but_only_open_ones() -> None:
     assert matcalc.gradient("sum(log(1 + exp(x)))", "x").notes == []
     assert matcalc.gradient("sum(log(x))", "x").notes == ["log is defined for x > 0"]
     assert matcalc.gradient("sum(relu(x))", "x").notes == ["relu has slope 0 at 0, as PyTorch"]
+    assert matcalc.gradient("norm2(x)", "x").notes == ["norm2 has the subgradient 0 at 0, as PyTorch"]
+    assert matcalc.gradient("norm2(x)^2", "x").notes == []
 
 
 def test_claims() -> None:
