@@ -21,6 +21,7 @@ from matcalc.primitives.reductions import NORM1, NORM2
 from matcalc.primitives.registry import CALLS, Call
 from matcalc.primitives.structure import ALL, AT, Slice
 from matcalc.syntax import tree
+from matcalc.syntax.formulas import written_out
 from matcalc.syntax.scope import FUNCTION_ALIASES, Bind, Reading, Scope, Step, number_rule, reads
 
 
@@ -169,6 +170,10 @@ def calls(scope: Scope, node: tree.Call) -> Reading:
     name = node.function.text
     if name in scope.functions:
         return elementwise(scope, node, scope.functions[name])
+    if name in scope.formulas:
+        if len(node.kids) != 1 or isinstance(node.kids[0], (tree.Keyword, tree.Text, tree.Weight)):
+            raise wrong_arguments(scope, node, f"{name}(x)")
+        return list(node.kids), partial(written_out, scope, node, scope.formulas[name])
     if name == "norm":
         return call_norm(scope, node)
     if name == "norm2" and any(isinstance(k, tree.Weight) for k in node.kids):

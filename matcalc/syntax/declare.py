@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from matcalc.dims import ONE, SCALAR, Shape
-from matcalc.errors import DeclarationError, Span, UnknownNameError
+from matcalc.errors import DeclarationError, UnknownNameError
 from matcalc.facts import ATTRIBUTES, SQUARE_ONLY
 from matcalc.primitives.functions import Unknown
 from matcalc.primitives.leaves import var
 from matcalc.syntax import tree
 from matcalc.syntax.build import build_all
 from matcalc.syntax.complain import misfit
+from matcalc.syntax.formulas import Formula, foreign
 from matcalc.syntax.kinds import Conflict, solve
 from matcalc.syntax.scope import FUNCTIONS, Scope
 from matcalc.syntax.spelling import GREEK
@@ -49,7 +50,8 @@ def declare_functions(scope: Scope, part: tree.Kind) -> None:
 def check_new(scope: Scope, name: tree.Name) -> None:
     """Refuses a name that is taken."""
     text = name.text
-    if text in scope.variables or text in scope.functions or text in scope.definitions:
+    taken = (scope.variables, scope.functions, scope.formulas, scope.definitions)
+    if any(text in names for names in taken):
         raise DeclarationError(
             f"`{text}` is declared twice", span=scope.span(name), hint="keep one of the declarations"
         )
@@ -92,18 +94,12 @@ def define_function(scope: Scope, part: tree.Assignment) -> None:
     check_new(scope, part.name)
     inner = Scope(scope.source)
     inner.functions = dict(scope.functions)
+    inner.formulas = scope.formulas
     parameter = part.parameter.text
     inner.variables[parameter] = var(parameter)
     step = inner.expression(part.expression)
-    others = [*inner.undeclared.values()]
-    if others or inner.sizes:
-        node = others[0].node if others else part.expression
-        name = scope.source[node.start : node.end]
-        raise UnknownNameError(
-            f"`{name}` in the definition of {part.name.text} is not its argument {parameter}",
-            span=Span(scope.source, node.start, node.end),
-            hint="a function is defined by its argument and numbers alone; write other quantities into the expression",
-        )
+    for other in inner.undeclared.values():
+        other.scalar = True
     for name, place in inner.unknown_functions.items():
         raise UnknownNameError(
             f"`{name}` is not a known function", span=scope.span(place), hint=f"declare `{name}: elementwise` before it"
@@ -112,10 +108,20 @@ def define_function(scope: Scope, part: tree.Assignment) -> None:
         solution = solve(inner, step, True)
     except Conflict as conflict:
         raise misfit(inner, conflict.at, conflict.shapes, conflict.unifier) from None
-    body = build_all(inner, solution, {})[step]
-    if body.shape != SCALAR:
-        raise DeclarationError(f"the formula of {part.name.text} is not a number", span=scope.span(part.expression))
-    scope.define_function(part.name.text, parameter, body)
+    nodes = build_all(inner, solution, {})
+    body, others = nodes[step], {name: nodes[other.index] for name, other in inner.undeclared.items()}
+    strange = foreign(body)
+    if body.shape != SCALAR or strange is not None:
+        raise DeclarationError(
+            f"the formula of {part.name.text} is not one of numbers",
+            span=scope.span(part.expression),
+            detail=f"{strange.op} does not act entry by entry" if strange is not None else "",
+            hint="a function acts entry by entry; name other quantities in the program instead: z = ...",
+        )
+    if others:
+        scope.formulas[part.name.text] = Formula(inner.variables[parameter], body, others)
+    else:
+        scope.define_function(part.name.text, parameter, body)
 
 
 __all__ = ["check_new", "declare", "define_function"]

@@ -76,7 +76,7 @@ def parse(
     scope.held = frozenset(held)
     run_parts(scope, parts)
 
-    elementwise = frozenset(scope.functions)
+    elementwise = frozenset(scope.functions.keys() | scope.formulas.keys())
     known = {*scope.variables, *scope.sizes, *scope.definitions, *(canonical(name) for name in wrt if name.strip())}
     scope.read(text)
     program = sentences(text, Names(FUNCTIONS, known - elementwise, elementwise))

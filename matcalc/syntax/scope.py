@@ -65,6 +65,7 @@ class Scope:
         self.sizes: set[str] = set()  # dimensions
         self.guessed_sizes: set[str] = set()  # of them, those that stand only as the bound of a sum
         self.functions: dict[str, Function] = {}  # declared, defined or unknown
+        self.formulas: dict[str, Any] = {}  # functions that hold other quantities (formulas.py)
         self.definitions: dict[str, int] = {}
         self.held: frozenset[str] = frozenset()  # names that stand for themselves where they are assigned
         self.undeclared: dict[str, Undeclared] = {}
@@ -175,7 +176,8 @@ class Scope:
             return self.add(Step("identity", node, (), lambda shapes, same: SCALAR, identity))
         if name == "1":  # the vector of ones
             return self.add(Step("ones", node, (), lambda shapes, same: SCALAR, ones))
-        if name in self.functions or (name in FUNCTIONS and len(name) > 1 and name not in FUNCTION_ALIASES):
+        of_language = name in FUNCTIONS and len(name) > 1 and name not in FUNCTION_ALIASES
+        if name in self.functions or name in self.formulas or of_language:
             raise UnknownNameError(
                 f"`{name}` is a function and stands here without an argument",
                 span=self.span(node),

@@ -123,7 +123,7 @@ def test_words(text: str, error: type[MatcalcError], words: str) -> None:
         ("x in R^0", "a dimension of 0", "0"),
         ("x in R^{n/2}", "not a dimension", "n/2"),
         ("phi: foo", "not a kind of function", "foo"),
-        ("phi(t) = t*s", "is not its argument", "s"),
+        ("phi(t) = norm2(t)*s", "not one of numbers", "norm2(t)*s"),
         ("a in R spd", "only a square matrix", "spd"),
         ("A in R^{n x n} symetric", "did you mean `symmetric`", "symetric"),
         ("phi: elementwise; phi in R", "twice", "phi"),

@@ -1,0 +1,32 @@
+"""Functions defined by a formula, with and without other quantities in it."""
+
+import pytest
+
+import matcalc
+from matcalc.errors import DeclarationError
+
+PROGRAMS = [
+    ("phi(t) = t*sigmoid(beta*t); c'*phi(W*x)", ("x", "beta", "W", "c")),
+    ("phi(t) = t^2 + a; sum(phi(X))", ("X", "a")),
+    ("f(t) = a; sum(f(x))", ("a", "x")),
+    ("phi(t) = tanh(a*t); c'*phi'(x)", ("x", "a")),
+    ("phi(t) = tanh(a*t); c'*phi''(x)", ("x", "a")),
+    ("g(t) = exp(t) + k; h(t) = g(t)^2; sum(h(x))", ("x", "k")),
+    ("phi(t) = t/(1 + exp(-t)); c'*phi(x)", ("x", "c")),
+]
+
+
+@pytest.mark.parametrize(("text", "wrt"), PROGRAMS, ids=[text for text, _ in PROGRAMS])
+def test_gradients_are_right(text: str, wrt: tuple[str, ...]) -> None:
+    report = matcalc.gradient(text, wrt).check()
+    assert report.passed, str(report)
+
+
+def test_a_formula_with_other_quantities_stands_for_itself() -> None:
+    declared = matcalc.gradient("sum(phi(x))", "x", where="phi(t) = a*t^2; a in R; x in R^n")
+    assert str(declared) == str(matcalc.gradient("sum(a*x.^2)", "x", where="a in R; x in R^n")) == "2*a*x"
+
+
+def test_other_quantities_must_be_numbers() -> None:
+    with pytest.raises(DeclarationError, match="a in the formula of phi is in R\\^n, not a number"):
+        matcalc.gradient("phi(t) = a*t; sum(phi(x))", "x", where="a in R^n; x in R^n")
