@@ -13,7 +13,7 @@ from matcalc.derivation import name_nodes
 from matcalc.expr import Expr, postorder
 from matcalc.primitives.algebra import Add, Hadamard, Power, Product, Transpose
 from matcalc.primitives.functions import Elementwise
-from matcalc.primitives.leaves import Const, Differential
+from matcalc.primitives.leaves import Const, Differential, number_of
 from matcalc.primitives.loops import IndexedSum, free_indices
 
 SHORT = 80  # a result that fits on a line of this width is written out, repetitions and all
@@ -53,6 +53,9 @@ def name_parts(
     for node in order:
         for a in node.args:
             uses[a] = uses.get(a, 0) + 1
+    for node in reversed(order):
+        if is_reciprocal(node):  # what divides is named, not its reciprocal
+            uses[node.args[0]] += uses[node] - 1
     length: dict[Expr, int] = {}
     chosen = forced
 
@@ -66,7 +69,7 @@ def name_parts(
             of_variables.add(node)
 
     def nameable(e: Expr) -> bool:
-        return bool(e.args) and e not in excluded and not free_indices(e)
+        return bool(e.args) and e not in excluded and not free_indices(e) and not is_reciprocal(e)
 
     def shown(e: Expr) -> int:
         return length.get(e, NAME) if e not in chosen else NAME
@@ -87,6 +90,10 @@ def name_parts(
         if times > 1 and saved >= least and node in of_variables and nameable(node):
             chosen.add(node)
     return name_nodes([node for node in order if node in chosen], preferred, taken, letter)
+
+
+def is_reciprocal(e: Expr) -> bool:
+    return isinstance(e.op, Power) and number_of(e.args[1]) == -1
 
 
 def clashing_loops(order: Sequence[Expr]) -> set[Expr]:
