@@ -162,6 +162,8 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
         if joined is not None:
             return joined
         items = factors.drawn_out(items, shape)
+    if not items:  # what was left inside the brackets cancelled
+        return zeros(shape)
     if len(items) > 1:
         items = _turned(items)
     if len(items) == 1:

@@ -234,7 +234,7 @@ class Builder:
         end = rest[-1].end
         if arguments and isinstance(arguments[0], Bounds):
             bounds = arguments[0]
-            if function.text != "sum" or len(arguments) != 2:
+            if function.text != "sum" or len(arguments) != 2 or isinstance(arguments[1], (Keyword, Text, Weight)):
                 self.refuse_bounds(function, end)
             lower, upper = bounds.kids
             return IndexedSum(function.start, end, bounds.index, lower, upper, arguments[1])

@@ -203,9 +203,14 @@ class Scope:
         return tree.Index(node.start, node.end, (tree.Name(node.start, node.end, base), *at))
 
     def force(self, node: tree.Node, integer: bool = False) -> None:
-        """Notes that the place of a bare name makes it a number."""
+        """Notes that the place of a bare name makes it a number, a whole one with all that it is computed from."""
         while isinstance(node, (tree.Group, tree.Negation)):
             node = node.kids[0]
+        if integer and isinstance(node, tree.Binary) and node.operator in _DIMENSIONS:
+            for part in tree.walk([node]):
+                if isinstance(part, tree.Name):
+                    self.force(part, integer=True)
+            return
         if integer and isinstance(node, tree.Name) and node.text in self.variables:
             self.whole.add(node.text)
         found = self.undeclared.get(node.text) if isinstance(node, tree.Name) else None

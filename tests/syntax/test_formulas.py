@@ -30,3 +30,15 @@ def test_a_formula_with_other_quantities_stands_for_itself() -> None:
 def test_other_quantities_must_be_numbers() -> None:
     with pytest.raises(DeclarationError, match="a in the formula of phi is in R\\^n, not a number"):
         matcalc.gradient("phi(t) = a*t; sum(phi(x))", "x", where="a in R^n; x in R^n")
+
+
+def test_what_an_index_is_computed_from_is_whole() -> None:
+    gradient = matcalc.gradient("x[i + 1]*x[i] + e(h*k, n)'*x", "x", where="x in R^n")
+    assert gradient.check().passed
+    assert all("integer" in gradient.of.variable(name).op.declared for name in "ihk")
+
+
+@pytest.mark.parametrize("text", ["sum(i=1:n; x[i])", "sum(i=1:n, 'a')", "sum(i=1:n, axis=1)"])
+def test_a_sum_with_bounds_has_one_summand(text: str) -> None:
+    with pytest.raises(matcalc.MatcalcError, match=r"sum\(i=1:m, f\)"):
+        matcalc.gradient(text, "x", where="x in R^n")

@@ -6,6 +6,7 @@ from time import perf_counter
 
 import pytest
 
+import matcalc
 from matcalc.calculus.gradient import gradient
 from matcalc.dims import ONE, dim
 from matcalc.expr import Expr, make, postorder, variables
@@ -275,3 +276,10 @@ def test_shared_parts_are_simplified_once() -> None:
 def test_quotients_of_powers() -> None:
     x = var("x", (dim("n"), ONE))
     assert simplify(power(power(x, 2), -1) * x.square() @ var("a")) is simplify(total(var("a")) @ expr("ones(n)"))
+
+
+def test_terms_that_cancel_only_after_a_factor_is_drawn_out():
+    weights = "c3 = -c1 - c2; s = exp(X'*w1) + exp(X'*w2) + exp(X'*w3); "
+    loss = "-(" + " + ".join(f"c{k}'*log(exp(X'*w{k}) ./ s)" for k in (1, 2, 3)) + ")"
+    g = matcalc.gradient(weights + loss, "w1", where="X in R^{n x m}; w1, w2, w3 in R^n; c1, c2 in R^m")
+    assert str(g) == "-X*c1"
