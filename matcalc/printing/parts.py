@@ -93,7 +93,8 @@ def name_parts(
 
 
 def is_reciprocal(e: Expr) -> bool:
-    return isinstance(e.op, Power) and number_of(e.args[1]) == -1
+    """Whether ``e`` is a power -1, which prints as a quotient."""
+    return isinstance(e.op, Power) and number_of(e.args[1]) == -1 and e.shape == e.args[0].shape
 
 
 def clashing_loops(order: Sequence[Expr]) -> set[Expr]:

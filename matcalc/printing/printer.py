@@ -22,7 +22,7 @@ from matcalc.primitives.loops import IndexedSum
 from matcalc.primitives.matrix import Inv, MatrixPower
 from matcalc.primitives.reductions import Norm1, Norm2
 from matcalc.primitives.structure import AT, Slice, Where
-from matcalc.printing.parts import clashing_loops
+from matcalc.printing.parts import clashing_loops, is_reciprocal
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)
 POSTFIX = 3.5  # a transpose: it takes further postfix operators, as a power (with its exponent) does not
@@ -111,11 +111,7 @@ class Printer:
         return isinstance(e.op, Product) and e not in self.names
 
     def is_reciprocal(self, e: Expr) -> bool:
-        """Whether ``e`` is a power -1, which prints as a quotient."""
-        if not isinstance(e.op, Power) or e in self.names:
-            return False
-        exponent = e.args[1].op
-        return isinstance(exponent, Const) and exponent.number == -1 and e.shape == e.args[0].shape
+        return e not in self.names and is_reciprocal(e)
 
     def scales_identity(self, e: Expr) -> bool:
         """Whether ``e`` is an identity matrix, or a number times one."""
