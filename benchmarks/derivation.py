@@ -12,11 +12,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matcalc
 import matcalc.results
+from matcalc.results.derivative import Derivative
 
 ORDINARY = [
     ("x'*A*x", "x"),
@@ -31,6 +32,31 @@ ORDINARY = [
     ("norm2(U*V' - A)^2", "U"),
     ("1/2*y'*(K + s*eye(n))^-1*y + 1/2*logdet(K + s*eye(n))", "K"),
     ("c'*(x + W2*tanh(W1*x + b))", "W1"),
+]
+
+THREE_LAYERS = "1/2*norm2(W3*tanh(W2*tanh(W1*x + b1) + b2) + b3 - y)^2"
+
+# kind, formula, by which variables, and how many milliseconds it may take where that is settled
+MATRICES: list[tuple[str, str, str, float | None]] = [
+    ("jacobian", "sigma(W*x + b)", "W", None),
+    ("jacobian", "x + W2*sigma(W1*x + b)", "W1", None),
+    ("jacobian", "W3*tanh(W2*tanh(W1*x))", "x", None),
+    ("jacobian", "softmax(W*x + b)", "W", None),
+    ("jacobian", "V*softmax(K'*Q)", "Q", None),
+    ("jacobian", "A*X*B", "X", None),
+    ("jacobian", "X'*A*X", "X", None),
+    ("jacobian", "A*X^-1*B", "X", None),
+    ("jacobian", "X*(X'*X)^-1*X'", "X", None),
+    ("jacobian", "kron(X, Y)", "X", None),
+    ("jacobian", "x/norm2(x)", "x", None),
+    ("hessian", "sum(log(1 + exp(-y .* (X*w))))", "w", 10),
+    ("hessian", "x'*A*x/(x'*x)", "x", None),
+    ("hessian", "-y'*log_softmax(W*x)", "W", None),
+    ("hessian", "logdet(X)", "X", None),
+    ("hessian", "logdet(X'*X)", "X", None),
+    ("hessian", "norm2(U*V' - A)^2", "U, V", None),
+    ("hessian", THREE_LAYERS, "W1, b1, W2, b2, W3, b3", 100),
+    ("gauss_newton", "u = W2*tanh(W1*x + b1) + b2; logsumexp(u) - y'*u", "W1, b1, W2, b2", None),
 ]
 
 
@@ -72,9 +98,16 @@ def formula(text: str) -> matcalc.results.Formula:
     return matcalc.parse(renamed(text))
 
 
-def derive(f: matcalc.results.Formula, wrt: int) -> matcalc.results.Gradient:
-    """The gradient by the variable that stands at place ``wrt`` among those of the formula."""
-    return f.gradient(f.variables[wrt])
+def derive(f: matcalc.results.Formula, wrt: Sequence[int], kind: str = "gradient") -> Derivative:
+    """The derivative by the variables that stand at the places ``wrt`` among those of the formula."""
+    found: Derivative = getattr(f, kind)(*[f.variables[k] for k in wrt])
+    return found
+
+
+def places(text: str, names: str) -> list[int]:
+    """Where the named variables stand in a formula."""
+    there = matcalc.parse(text).variables
+    return [there.index(name) for name in names.split(", ")]
 
 
 def network(layers: int) -> str:
@@ -90,26 +123,37 @@ def main() -> None:
     print("warm: parse, derive and simplify, then print (ms)")
     all_derived = []
     for text, name in ORDINARY:
-        wrt = matcalc.parse(text).variables.index(name)
-        times = timings(text, wrt, 15)
+        times = timings(text, places(text, name), 15)
         all_derived.append(times[1])
         print(f"  {times[0]:6.2f} {times[1]:6.2f} {times[2]:6.2f}   {text}")
     print(f"  median of the derivations: {statistics.median(all_derived):.2f} ms\n")
+    matrices()
     print("layers   parse ms   derive ms   print ms   characters a layer")
     for layers in (20, 40, 80, 160, 320):
         text = network(layers)
-        names = matcalc.parse(text).variables
-        times = timings(text, names.index("W1"), 5)
+        times = timings(text, places(text, "W1"), 5)
         length = len(matcalc.parse(text).gradient("W1").text())
         print(f"{layers:6} {times[0]:10.1f} {times[1]:11.1f} {times[2]:10.1f} {length / layers:12.1f}")
 
 
-def timings(text: str, wrt: int, times: int) -> tuple[float, float, float]:
+def matrices() -> None:
+    """Jacobians, Hessians and Gauss-Newton matrices, against what they may take."""
+    print("warm: parse, derive and simplify, then print (ms)")
+    all_derived = []
+    for kind, text, names, most in MATRICES:
+        times = timings(text, places(text, names), 9, kind)
+        all_derived.append(times[1])
+        said = "" if most is None else f"   (at most {most:g} ms: {'kept' if times[1] <= most else 'NOT KEPT'})"
+        print(f"  {times[0]:6.2f} {times[1]:6.2f} {times[2]:6.2f}   {kind} of {text} by {names}{said}")
+    print(f"  median of the derivations: {statistics.median(all_derived):.2f} ms\n")
+
+
+def timings(text: str, wrt: Sequence[int], times: int, kind: str = "gradient") -> tuple[float, float, float]:
     """Milliseconds to read, to derive and simplify, and to print."""
     return (
         median_ms(lambda: renamed(text), matcalc.parse, times),
-        median_ms(lambda: formula(text), lambda f: derive(f, wrt), times),
-        median_ms(lambda: derive(formula(text), wrt), lambda g: g.text(), times),
+        median_ms(lambda: formula(text), lambda f: derive(f, wrt, kind), times),
+        median_ms(lambda: derive(formula(text), wrt, kind), lambda g: g.text(), times),
     )
 
 

@@ -17,11 +17,38 @@ examples:
   matcalc grad "c^T Ψ((W+V)Φ(Wx+b))" --wrt W
   matcalc grad "norm2(A*x - b)^2" --wrt x --steps
   matcalc grad "x'*A*x" --wrt x --where "A in R^{n x n} symmetric" --check
-  matcalc grad "z = W*x + b; c'*tanh(z)" --wrt W,b --format latex
   matcalc grad --file loss.txt --wrt w --format python > gradient.py
   echo "logdet(X)" | matcalc grad - --wrt X
+  matcalc jacobian "sigmoid(W*x + b)" --wrt W,b --format latex
+  matcalc hessian "sum(log(1 + exp(-y.*(X*w))))" --wrt w
+  matcalc gauss-newton "u = W2*tanh(W1*x); norm2(u - y)^2" --at u --wrt W1
+  matcalc differential "X^-1" --wrt X
+  matcalc jvp "softmax(x)" --wrt x --direction v
   matcalc check "x'*A*x" --wrt x --claim "2*A*x"
+  matcalc check "A*X*B" --wrt X --of jacobian --claim "kron(B, A')"
 """
+
+
+_DERIVATIVES: dict[str, tuple[str, tuple[str, ...]]] = {  # help, options
+    "grad": ("the gradient of a scalar expression", ()),
+    "jacobian": ("the Jacobian, d vec(F) = J*d vec(X)", ("blocks",)),
+    "hessian": ("the Hessian, of several variables in blocks", ("weights", "blocks")),
+    "gauss-newton": ("the Gauss-Newton matrix G = J'*H_loss*J, and H - G", ("at", "net", "blocks")),
+    "differential": ("the differential, linear in dX", ()),
+    "jvp": ("the product J*v with the Jacobian", ("direction",)),
+    "vjp": ("the product J'*u with the transposed Jacobian", ("direction",)),
+    "hvp": ("the product H*v with the Hessian", ("direction",)),
+    "gnvp": ("the product G*v with the Gauss-Newton matrix", ("at", "net", "direction")),
+}
+_ALIASES = {"grad": ("gradient",)}
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "at": {"metavar": "NAME", "help": "the quantity of the program that is the output of the net, as u"},
+    "net": {"metavar": "EXPR", "help": "the net, where EXPR (or --loss) is only the loss of what --at names"},
+    "direction": {"metavar": "NAMES", "help": "names of the directions, one for each variable (default: v, ...)"},
+    "weights": {"metavar": "NAME", "help": "of an expression with m entries: name of the weights of the m Hessians"},
+    "blocks": {"action": "store_true", "help": "with --format python: return the blocks, not one matrix"},
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,44 +84,80 @@ def _spaced(argv: Sequence[str]) -> list[str]:
     return [f" {a}" if a[:1] == "-" and a[1:2] not in ("", "-") and a != "-h" else a for a in argv]
 
 
-def _grad(arguments: argparse.Namespace, colour: _Colour) -> int:
-    from matcalc.results import Formula, split_names
-
-    wrt = split_names(arguments.wrt)
-    result = Formula.read(_text(arguments), arguments.where, wrt=wrt, scalar=True).gradient(*wrt)
-    report = result.check(seed=arguments.seed) if arguments.check else None
+def _derive(arguments: argparse.Namespace, colour: _Colour) -> int:
+    """Serves all commands that derive something."""
+    result = _result(arguments, arguments.command)
+    reports = []
+    if arguments.check:
+        reports.append(result.check(seed=arguments.seed))
+    if arguments.claim is not None:
+        reports.append(_judged(result, arguments))
     if arguments.format == "json":
-        import json
-
-        data = result.as_dict()
-        if arguments.steps:
-            from matcalc.printing.steps import steps_dict
-
-            data["steps"] = steps_dict(result.steps)
-        if report is not None:
-            data["check"] = report.as_dict()
-        print(json.dumps(data, ensure_ascii=False, indent=2))
+        _print_json(result, reports, arguments)
     elif arguments.format == "python":
-        print(result.source(value=arguments.value).rstrip("\n"))
-    elif arguments.format == "latex":
+        blocks = {"blocks": True} if getattr(arguments, "blocks", False) else {}
+        print(result.source(value=arguments.value, **blocks).rstrip("\n"))
+    else:
+        _print_formula(result, arguments, colour)
+    if arguments.format != "json":
+        stream = sys.stderr if arguments.format in ("latex", "python") else sys.stdout
+        for report in reports:
+            print(f"\n{report}", file=stream)
+    return 0 if all(report.passed for report in reports) else 1
+
+
+def _result(arguments: argparse.Namespace, request: str) -> Any:
+    """What is asked for, derived."""
+    from matcalc.results.requests import composed, derived
+
+    options = {name: getattr(arguments, name, None) for name in ("at", "direction", "weights")}
+    net = getattr(arguments, "net", None)
+    text = _text(arguments)
+    if net is not None:
+        if options["at"] is None:
+            raise ParseError("a net is given, and not the name of its output", hint="name it, as in --at u")
+        text = composed(text, net.removeprefix(" "), options["at"])
+    return derived(text, arguments.where, arguments.wrt, request, **options)
+
+
+def _judged(result: Any, arguments: argparse.Namespace) -> Any:
+    from matcalc.results.requests import judged
+
+    return judged(result, arguments.claim.removeprefix(" "), seed=arguments.seed)
+
+
+def _print_json(result: Any, reports: Sequence[Any], arguments: argparse.Namespace) -> None:
+    import json
+
+    data = result.as_dict()
+    if arguments.steps:
+        from matcalc.printing.steps import steps_dict
+
+        data["steps"] = steps_dict(result.steps)
+    names = [name for name, asked in (("check", arguments.check), ("claim", arguments.claim is not None)) if asked]
+    data |= {name: report.as_dict() for name, report in zip(names, reports, strict=True)}
+    print(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def _print_formula(result: Any, arguments: argparse.Namespace, colour: _Colour) -> None:
+    """The result for people, after its derivation where that is asked for."""
+    names = result.steps.names if arguments.steps else None
+    parts = not arguments.full
+    if arguments.format == "latex":
         if arguments.steps:
             from matcalc.printing.steps import steps_latex
 
-            print(steps_latex(result.steps))
-        print(result.latex(parts=not arguments.full, names=result.steps.names if arguments.steps else None))
-    else:
-        unicode = arguments.format == "unicode" or (arguments.format is None and _speaks_unicode())
-        if arguments.steps:
-            from matcalc.printing.steps import steps_text
+            print(steps_latex(result.steps), end="\n\n")
+        print(result.latex(parts=parts, names=names, head=True))
+        return
+    unicode = arguments.format == "unicode" or (arguments.format is None and _speaks_unicode())
+    if arguments.steps:
+        from matcalc.printing.steps import steps_text
 
-            print(steps_text(result.steps, unicode=unicode), end="\n\n")
-        names = result.steps.names if arguments.steps else None
-        print(result.text(unicode=unicode, parts=not arguments.full, names=names))
-        for line in _about(result):
-            print(colour.dim(f"# {line}"))
-    if report is not None and arguments.format != "json":
-        print(f"\n{report}", file=sys.stdout if arguments.format in (None, "text", "unicode") else sys.stderr)
-    return 0 if report is None or report.passed else 1
+        print(steps_text(result.steps, unicode=unicode), end="\n\n")
+    print(result.text(unicode=unicode, parts=parts, names=names, head=True))
+    for line in _about(result):
+        print(colour.dim(f"# {line}"))
 
 
 def _about(result: Any) -> list[str]:
@@ -104,16 +167,8 @@ def _about(result: Any) -> list[str]:
 
 
 def _check(arguments: argparse.Namespace, colour: _Colour) -> int:
-    from matcalc.results import Formula, split_names
-
-    wrt = split_names(arguments.wrt)
-    formula = Formula.read(_text(arguments), arguments.where, wrt=wrt, scalar=True)
-    if arguments.claim is None:
-        report: Any = formula.gradient(*wrt).check(seed=arguments.seed)
-    else:
-        if len(wrt) != 1:
-            raise ParseError("a claim is about one variable", hint="give one name with --wrt")
-        report = formula.check_claim(wrt[0], arguments.claim, seed=arguments.seed)
+    result = _result(arguments, arguments.of)
+    report = result.check(seed=arguments.seed) if arguments.claim is None else _judged(result, arguments)
     if arguments.format == "json":
         import json
 
@@ -139,8 +194,11 @@ def _completion(arguments: argparse.Namespace, colour: _Colour) -> int:
 
 def _text(arguments: argparse.Namespace) -> str:
     """The expression: from the command line, a file, or standard input."""
-    if arguments.file is not None and arguments.expression not in (None, "-"):
-        raise ParseError("both an expression and --file are given", hint="leave one of them out")
+    given = [arguments.expression not in (None, "-"), arguments.file is not None, arguments.loss is not None]
+    if sum(given) > 1:
+        raise ParseError("several of EXPR, --file and --loss are given", hint="leave all but one of them out")
+    if arguments.loss is not None:
+        return str(arguments.loss).removeprefix(" ")
     try:
         if arguments.file not in (None, "-"):
             with open(arguments.file, encoding="utf-8-sig") as file:
@@ -185,7 +243,8 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="matcalc",
-        description="Matrix calculus: gradients in closed form, with steps, LaTeX, NumPy code and numerical checks.",
+        description="Matrix calculus: gradients, Jacobians, Hessians, Gauss-Newton matrices and products with them\n"
+        "in closed form, with steps, LaTeX, NumPy code and numerical checks.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -204,10 +263,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     about.add_argument("--file", metavar="FILE", help="read the program from a file")
     about.add_argument("--seed", type=int, default=0, metavar="N", help="of the random values of a check (default 0)")
+    about.add_argument("--claim", metavar="FORMULA", help="your own formula, to be compared by numbers and by symbol")
+    about.set_defaults(loss=None)
 
-    def command(name: str, run: Any, help: str, *formats: str, of_expression: bool = True) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Any, help: str, *formats: str, aliases: Sequence[str] = (), of_expression: bool = True
+    ) -> argparse.ArgumentParser:
         made = commands.add_parser(
             name,
+            aliases=aliases,
             help=help,
             description=f"{help[0].upper()}{help[1:]}.",
             parents=[about] if of_expression else [],
@@ -220,15 +284,24 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    grad = command("grad", _grad, "the gradient of a scalar expression", "text", "unicode", "latex", "python", "json")
-    grad.add_argument("--steps", action="store_true", help="show the derivation")
-    grad.add_argument("--check", action="store_true", help="verify the result by numbers; exit status 1 if it fails")
-    grad.add_argument("--full", action="store_true", help="write repeated parts out instead of naming them")
-    grad.add_argument("--value", action="store_true", help="with --format python: return the value, too")
-    check = command(
-        "check", _check, "verify the derived gradient, or a formula that you claim, by numbers", "text", "json"
-    )
-    check.add_argument("--claim", metavar="FORMULA", help="your own formula for the gradient")
+    def options(made: argparse.ArgumentParser, names: Sequence[str]) -> None:
+        for name in names:
+            made.add_argument(f"--{name}", **_OPTIONS[name])
+        if "net" in names:
+            made.add_argument("--loss", metavar="EXPR", help="the loss, instead of EXPR")
+
+    formats = ("text", "unicode", "latex", "python", "json")
+    for name, (said, own) in _DERIVATIVES.items():
+        made = command(name, _derive, said, *formats, aliases=_ALIASES.get(name, ()))
+        options(made, own)
+        made.add_argument("--steps", action="store_true", help="show the derivation")
+        made.add_argument("--check", action="store_true", help="verify the result by numbers; status 1 if it fails")
+        made.add_argument("--full", action="store_true", help="write repeated parts out instead of naming them")
+        made.add_argument("--value", action="store_true", help="with --format python: return the value, too")
+    check = command("check", _check, "verify a derivative, or a formula that you claim, by numbers", "text", "json")
+    named = [*_DERIVATIVES, *(alias for aliases in _ALIASES.values() for alias in aliases)]
+    check.add_argument("--of", choices=named, default="grad", help="what is verified (default: the gradient)")
+    options(check, ("at", "net", "direction", "weights"))
     command("rules", _rules, "list the functions and operators with their differentials", of_expression=False)
     completion = command("completion", _completion, "print a completion script for your shell", of_expression=False)
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))

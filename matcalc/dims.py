@@ -55,6 +55,11 @@ class Dim:
             return self.terms[0][0][0]
         return None
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is a name of the parser's own, for a size that is still to be found."""
+        return self.name is not None and self.name[0] == "?"
+
     def __add__(self, other: Dim | int) -> Dim:
         total = dict(self.terms)
         for monomial, c in dim(other).terms:

@@ -17,11 +17,18 @@ ORTHOGONAL = "orthogonal"
 INVERTIBLE = "invertible"
 POSITIVE = "positive"  # every entry > 0
 NONNEGATIVE = "nonnegative"  # every entry >= 0
+COLUMNS = "columns sum to one"  # ones'*A = ones'
+ROWS = "rows sum to one"  # A*ones = ones
+STOCHASTIC = "stochastic"  # declared: nonnegative with columns that sum to one
+ONEHOT = "onehot"  # declared: every column is a unit vector
+WITHIN = "at most one in size"  # every entry between -1 and 1
+INSIDE = "less than one in size"  # and none of them -1 or 1
 INTEGER = "integer"  # a whole number: an index, a size, an exponent
 CONSTANT = "constant"  # the user does not differentiate by it
 
-ATTRIBUTES = (SYMMETRIC, SPD, PSD, DIAGONAL, ORTHOGONAL, INVERTIBLE, POSITIVE, CONSTANT)  # of declarations
-SQUARE_ONLY = frozenset({SYMMETRIC, SPD, PSD, DIAGONAL, ORTHOGONAL, INVERTIBLE})
+SQUARE_ATTRIBUTES = (SYMMETRIC, SPD, PSD, DIAGONAL, ORTHOGONAL, INVERTIBLE)
+ATTRIBUTES = (*SQUARE_ATTRIBUTES, POSITIVE, NONNEGATIVE, STOCHASTIC, ONEHOT, CONSTANT)  # of declarations
+SQUARE_ONLY = frozenset(SQUARE_ATTRIBUTES)
 
 _IMPLIES = {
     SPD: frozenset({PSD, SYMMETRIC, INVERTIBLE}),
@@ -29,6 +36,9 @@ _IMPLIES = {
     DIAGONAL: frozenset({SYMMETRIC}),
     ORTHOGONAL: frozenset({INVERTIBLE}),
     POSITIVE: frozenset({NONNEGATIVE}),
+    STOCHASTIC: frozenset({COLUMNS, NONNEGATIVE, WITHIN}),
+    ONEHOT: frozenset({STOCHASTIC, COLUMNS, NONNEGATIVE, WITHIN}),
+    INSIDE: frozenset({WITHIN}),
 }
 NOTHING: Facts = frozenset()
 
@@ -38,6 +48,8 @@ def closure(facts: Iterable[str]) -> Facts:
     out = set(facts)
     for fact in tuple(out):
         out |= _IMPLIES.get(fact, NOTHING)
+    if SYMMETRIC in out and not out.isdisjoint((COLUMNS, ROWS)):
+        out |= {COLUMNS, ROWS}
     return frozenset(out)
 
 
@@ -58,6 +70,22 @@ def facts(expr: Expr) -> Facts:
 def has(expr: Expr, fact: str) -> bool:
     """Whether ``fact`` is known of ``expr``; a scalar is symmetric."""
     return fact in facts(expr) or (fact == SYMMETRIC and expr.is_scalar)
+
+
+def size_of_entries(known: Facts) -> Facts:
+    """What is known of the signs and sizes of the entries, one by one: it holds of any choice of them."""
+    return known & _OF_ENTRIES
+
+
+_OF_ENTRIES = frozenset({POSITIVE, NONNEGATIVE, WITHIN, INSIDE})
+
+
+def transposed(known: Facts) -> Facts:
+    """What is known of the transpose of a matrix of which ``known`` is known."""
+    sums = known & {COLUMNS, ROWS}
+    if len(sums) == 1:
+        sums = frozenset({ROWS if COLUMNS in sums else COLUMNS})
+    return (known - {CONSTANT, STOCHASTIC, ONEHOT, COLUMNS, ROWS}) | sums
 
 
 def signs_of_diagonal(known: Facts) -> Facts:

@@ -1,6 +1,7 @@
-"""The trace rules by which an inner product is moved from a value to its arguments, as identities of the language.
+"""The rules that derivations quote by name, as identities of the language.
 
-Each adjoint of a primitive is one of them; a derivation quotes them by name.
+A trace rule moves an inner product from a value to its arguments: each adjoint of a primitive is one of them. A vec
+rule gives the matrix of a linear map under vec: each matrix of a primitive is one of them.
 """
 
 from __future__ import annotations
@@ -54,6 +55,79 @@ TRACE_RULES = {
         TraceRule("trace-frechet", "<G, expm_frechet(A, E)>", "<expm_frechet(A', G), E>", "A, E, G in R^{n x n}"),
         TraceRule(
             "trace-indexed-sum", "<G, sum(i=1:n, x[i]*A)>", "sum(i=1:n, <x[i]*G, A>)", "G, A in R^{m x p}; x in R^n"
+        ),
+    )
+}
+
+# By the name of the trace rule of the same map.
+VEC_RULES = {
+    of: TraceRule(*rule)
+    for of, *rule in (
+        ("trace-sum", "vec-sum", "vec(A + B)", "vec(A) + vec(B)", "A, B in R^{m x n}"),
+        (
+            "trace-cyclic",
+            "vec-product",
+            "vec(A*X*B)",
+            "kron(B', A)*vec(X)",
+            "A in R^{m x n}; X in R^{n x p}; B in R^{p x q}",
+        ),
+        ("trace-transpose", "vec-transpose", "vec(A')", "commutation(m, n)*vec(A)", "A in R^{m x n}"),
+        ("trace-hadamard", "vec-hadamard", "vec(A .* B)", "diag(vec(A))*vec(B)", "A, B in R^{m x n}"),
+        ("trace-inner", "vec-inner", "<A, B>", "vec(A)'*vec(B)", "A, B in R^{m x n}"),
+        ("trace-ones", "vec-ones", "sum(A)", "ones(m*n)'*vec(A)", "A in R^{m x n}"),
+        ("trace-identity", "vec-trace", "tr(A)", "vec(eye(n))'*vec(A)", "A in R^{n x n}"),
+        ("trace-diagonal", "vec-diagonal", "vec(diag(x))", "khatri_rao(eye(n), eye(n))*x", "x in R^n"),
+        ("trace-vec", "vec-vec", "vec(reshape(A, n, m))", "vec(A)", "A in R^{m x n}"),
+        (
+            "trace-kronecker",
+            "vec-kronecker",
+            "vec(kron(A, B))",
+            "kron(eye(n), kron(commutation(q, m), eye(p)))*kron(vec(A), vec(B))",
+            "A in R^{m x n}; B in R^{p x q}",
+        ),
+        (
+            "trace-khatri-rao",
+            "vec-khatri-rao",
+            "khatri_rao(A, B)",
+            "kron(A, ones(p)) .* kron(ones(m), B)",
+            "A in R^{m x n}; B in R^{p x n}",
+        ),
+        ("trace-blocks", "vec-blocks", "vec(hcat(A, B))", "vcat(vec(A), vec(B))", "A in R^{m x n}; B in R^{m x p}"),
+        ("trace-entry", "vec-entry", "A[1,2]", "kron(e(2, n), e(1, m))'*vec(A)", "A in R^{m x n}"),
+        (
+            "trace-convolution",
+            "vec-convolution",
+            "vec(conv(K, X))",
+            "convmtx(K, m, n)*vec(X)",
+            "K in R^{p x q}; X in R^{m x n}",
+        ),
+        (
+            "trace-flip",
+            "vec-flip",
+            "vec(flip(A))",
+            "sum(i=1:m*n, e(m*n + 1 - i, m*n)*e(i, m*n)')*vec(A)",
+            "A in R^{m x n}",
+        ),
+        (
+            "trace-pad",
+            "vec-pad",
+            "vec(pad(A, m+p, n+q))",
+            "kron(pad(eye(n), n+q, n), pad(eye(m), m+p, m))*vec(A)",
+            "A in R^{m x n}",
+        ),
+        (
+            "trace-frechet",
+            "vec-frechet",
+            "vec(expm_frechet(A, E))",
+            "expm(vcat(hcat(kron(I, A), eye(n*n)), hcat(zeros(n*n, n*n), kron(A', I))))[1:n*n, n*n+1:2*n*n]*vec(E)",
+            "A, E in R^{n x n}",
+        ),
+        (
+            "trace-indexed-sum",
+            "vec-indexed-sum",
+            "vec(sum(i=1:n, x[i]*A))",
+            "sum(i=1:n, x[i]*vec(A))",
+            "A in R^{m x p}; x in R^n",
         ),
     )
 }

@@ -11,12 +11,15 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 from zlib import crc32
 
+from matcalc.checks.maps import map_stand_in
 from matcalc.expr import Expr, dependents, postorder
 from matcalc.primitives.functions import Defined, Elementwise, Unknown
 from matcalc.primitives.loops import IndexedSum, free_indices
+from matcalc.primitives.maps import Mapped
 from matcalc.primitives.reference import scalar
 
-Derivatives: TypeAlias = Callable[[int, Any], Any]  # (order, t) -> the value of the derivative of that order at t
+# (order, t) -> the value of the derivative of that order at t; for a map see checks/maps.py.
+Derivatives: TypeAlias = Callable[..., Any]
 Watch: TypeAlias = Callable[[Expr, list[Any], Any], None]  # told of every node, the values of its arguments, its value
 
 
@@ -31,7 +34,8 @@ def evaluate(
 
     ``env``        values of variables (or of whole nodes, which are then not entered); floats are taken exactly
     ``sizes``      numbers for the names of dimensions
-    ``functions``  derivatives of unknown functions by name; those not given are :func:`stand_in`
+    ``functions``  derivatives of unknown functions by name; those not given are :func:`stand_in`,
+                   and maps :func:`map_stand_in`
     ``watch``      is called for every node that is computed, as often as it is; it may raise
 
     Raises   KeyError for a variable or a dimension without a value
@@ -90,6 +94,9 @@ def _compute(
         elif isinstance(op, Elementwise) and isinstance(op.function, Unknown):
             derivatives = functions.get(op.function.name) or stand_in(op.function.name)
             values[node] = _entrywise(derivatives, op.order, values[node.args[0]])
+        elif isinstance(op, Mapped):
+            of_map = functions.get(op.function.name) or map_stand_in(op.function)
+            values[node] = of_map(op.by, [values[a] for a in node.args], sizes)
         elif not node.args and (op.is_variable or not _has_value(node)):
             raise KeyError(f"no value for {op}")
         else:

@@ -8,18 +8,28 @@ from typing import Any, NamedTuple
 PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
 
 
+GRADIENT_HEADS = ("|f(x+ed)-f|", "|f(x+ed)-f-e<g,d>|")
+
+
 class Row(NamedTuple):
-    """One step of the gradient test; orders are log2 of the quotient of the number before and this one."""
+    """One step of a Taylor test; orders are log2 of the quotient of the number before and this one."""
 
     step: float
-    difference: float  # |f(x + step*d) - f(x)|
+    difference: float  # without the derivative, such as |f(x + step*d) - f(x)|
     difference_order: float | None
-    remainder: float  # |f(x + step*d) - f(x) - step*<g, d>|
+    remainder: float  # with it, such as |f(x + step*d) - f(x) - step*<g, d>|
     remainder_order: float | None
 
 
+class Measure(NamedTuple):
+    """One more number that a test found."""
+
+    said: str
+    error: float  # relative, in multiples of machine epsilon
+
+
 class Outcome(NamedTuple):
-    """The gradient by one variable at one point."""
+    """The derivative by one variable, or by several together, at one point."""
 
     variable: str
     shape: str
@@ -29,6 +39,8 @@ class Outcome(NamedTuple):
     compiled_error: float | None  # of the compiled NumPy code, likewise
     verdict: str
     notes: tuple[str, ...]
+    heads: tuple[str, str] = GRADIENT_HEADS  # what the two columns of numbers are
+    measures: tuple[Measure, ...] = ()
 
 
 class Report:
@@ -53,13 +65,13 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report in numbers, strings and lists, for JSON."""
-        tests = [t._asdict() | {"rows": [r._asdict() for r in t.rows], "notes": list(t.notes)} for t in self.tests]
         return {
             "passed": self.passed,
             "verdict": self.verdict,
+            "title": self.title,
             "seed": self.seed,
             "notes": list(self.notes),
-            "tests": tests,
+            "tests": [_as_dict(t) for t in self.tests],
         }
 
     def __str__(self) -> str:
@@ -67,8 +79,10 @@ class Report:
         for test in self.tests:
             sizes = ", ".join(f"{name} = {size}" for name, size in sorted(test.sizes.items()))
             at = f" at a random point ({sizes})" if sizes else " at a random point" if test.rows else ""
-            lines.append(f"{self.title} by {test.variable} in {test.shape}{at}, seed {self.seed}")
-            lines += _table(test.rows)
+            by = f" by {test.variable}" if test.variable else ""
+            shape = f" in {test.shape}" if test.shape else ""
+            lines.append(f"{self.title}{by}{shape}{at}, seed {self.seed}")
+            lines += _table(test.rows, test.heads)
             lines += _errors(test)
             lines += [f"  {note}" for note in test.notes]
             lines.append("")
@@ -78,10 +92,19 @@ class Report:
         return f"<Report {self.verdict}, {len(self.tests)} tests, seed {self.seed}>"
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _as_dict(test: Outcome) -> dict[str, Any]:
+    return test._asdict() | {
+        "rows": [r._asdict() for r in test.rows],
+        "measures": [m._asdict() for m in test.measures],
+        "notes": list(test.notes),
+        "heads": list(test.heads),
+    }
+
+
+def _table(rows: Sequence[Row], heads: tuple[str, str]) -> list[str]:
     if not rows:
         return []
-    head = ("step e", "|f(x+ed)-f|", "order", "|f(x+ed)-f-e<g,d>|", "order")
+    head = ("step e", heads[0], "order", heads[1], "order")
     cells = [
         (
             f"{r.step:.2e}",
@@ -110,11 +133,12 @@ def _errors(test: Outcome) -> list[str]:
         (test.error, "every entry against central differences in high precision"),
         (test.compiled_error, "compiled NumPy code in float64"),
     )
-    return [f"  {what}: largest relative error {_multiples(error)}" for error, what in said if error is not None]
+    lines = [f"  {what}: largest relative error {_multiples(error)}" for error, what in said if error is not None]
+    return lines + [f"  {m.said}: {_multiples(m.error)}" for m in test.measures]
 
 
 def _multiples(error: float) -> str:
     return f"{error:.1f} eps" if 0.05 <= error < 1e6 else "below 0.1 eps" if error < 0.05 else f"{error:.1e} eps"
 
 
-__all__ = ["FAILED", "INCONCLUSIVE", "PASSED", "Outcome", "Report", "Row"]
+__all__ = ["FAILED", "GRADIENT_HEADS", "INCONCLUSIVE", "PASSED", "Measure", "Outcome", "Report", "Row"]

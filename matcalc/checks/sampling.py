@@ -8,8 +8,24 @@ from typing import Any, NamedTuple
 
 from matcalc.dims import ONE, Dim, dim
 from matcalc.expr import Expr, postorder
-from matcalc.facts import DIAGONAL, INTEGER, INVERTIBLE, ORTHOGONAL, POSITIVE, PSD, SPD, SYMMETRIC, Facts, has
-from matcalc.primitives.leaves import Index, Size, number_of
+from matcalc.facts import (
+    COLUMNS,
+    DIAGONAL,
+    INTEGER,
+    INVERTIBLE,
+    NONNEGATIVE,
+    ONEHOT,
+    ORTHOGONAL,
+    POSITIVE,
+    PSD,
+    ROWS,
+    SPD,
+    SYMMETRIC,
+    Facts,
+    closure,
+    has,
+)
+from matcalc.primitives.leaves import Differential, Index, Size, number_of
 from matcalc.primitives.loops import free_indices
 from matcalc.primitives.reference import inverse
 from matcalc.primitives.structure import AT, Slice
@@ -30,9 +46,9 @@ class NoSizes(Exception):
     """No small sizes satisfy what the shapes demand."""
 
 
-def draw_point(roots: Sequence[Expr], rng: Random, attempt: int = 0) -> Point:
+def draw_point(roots: Sequence[Expr], rng: Random, attempt: int = 0, spare: int = 2) -> Point:
     """Sizes and values; later attempts try small and positive values too, for the sake of narrow domains."""
-    sizes = draw_sizes(roots, rng)
+    sizes = draw_sizes(roots, rng, spare)
     scale = (1.0, 1.0, 0.5, 2.0, 0.25, 0.1)[attempt % 6]
     positive = attempt % 4 in (1, 3)
     env = {}
@@ -42,13 +58,19 @@ def draw_point(roots: Sequence[Expr], rng: Random, attempt: int = 0) -> Point:
 
 
 def open_leaves(roots: Sequence[Expr]) -> list[Expr]:
-    """The variables, and the indices that no sum binds."""
+    """The variables and differentials, and the indices that no sum binds."""
     unbound = frozenset().union(*map(free_indices, roots))
-    return [e for e in postorder(roots) if e.op.is_variable or (isinstance(e.op, Index) and e in unbound)]
+
+    def is_open(e: Expr) -> bool:
+        return e.op.is_variable or isinstance(e.op, Differential) or (isinstance(e.op, Index) and e in unbound)
+
+    return [e for e in postorder(roots) if is_open(e)]
 
 
-def draw_sizes(roots: Iterable[Expr], rng: Random) -> dict[str, int]:
+def draw_sizes(roots: Iterable[Expr], rng: Random, spare: int = 2) -> dict[str, int]:
     """Small numbers for the names of dimensions, all different, such that every shape exists.
+
+    ``spare``  by how many the numbers to choose from exceed the names
 
     Raises   NoSizes
     """
@@ -66,7 +88,7 @@ def draw_sizes(roots: Iterable[Expr], rng: Random) -> dict[str, int]:
             names.add(node.op.name)
     ordered = sorted(names)
     for attempt in range(_ATTEMPTS):
-        pool = range(SMALLEST, SMALLEST + len(ordered) + 2 + attempt**2 // 800)
+        pool = range(SMALLEST, SMALLEST + len(ordered) + spare + attempt**2 // 800)
         sizes = dict(zip(ordered, rng.sample(pool, len(ordered)), strict=True))
         if all(d.evaluate(sizes) >= 1 for d in at_least_one):
             return sizes
@@ -93,18 +115,20 @@ def draw_value(leaf: Expr, sizes: Mapping[str, int], rng: Random, *, scale: floa
     rows, cols = (d.evaluate(sizes) for d in leaf.shape)
     if has(leaf, INTEGER):
         return _array(1, 1, lambda: rng.randint(1, min(3, *sizes.values(), 3)))
-    declared: Facts = leaf.op.facts(())
+    declared: Facts = closure(leaf.op.facts(()))
+    if not declared.isdisjoint((COLUMNS, ROWS)):
+        return _with_sums_one(rows, cols, rng, declared)
     if ORTHOGONAL in declared:
         return _orthogonal(rows, rng, declared)
     square = rows == cols and leaf.shape[0] is not ONE
     if SPD in declared or PSD in declared:
         if DIAGONAL in declared:
             return _diagonal(_random(rows, 1, rng, scale, True))
-        b = _random(rows, rows, rng, scale, POSITIVE in declared or positive)
+        b = _random(rows, rows, rng, scale, positive or not declared.isdisjoint((POSITIVE, NONNEGATIVE)))
         return b.dot(b.T) + (_identity(rows) * _grid(scale / 2))
     if DIAGONAL in declared:
         return _diagonal(_random(rows, 1, rng, scale, positive))
-    out = _random(rows, cols, rng, scale, positive or POSITIVE in declared)
+    out = _random(rows, cols, rng, scale, positive or not declared.isdisjoint((POSITIVE, NONNEGATIVE)))
     if SYMMETRIC in declared and square:
         out = out + out.T
     if INVERTIBLE in declared and square:
@@ -126,6 +150,43 @@ def into_subspace(leaf: Expr, d: Any) -> Any:
     if has(leaf, DIAGONAL):
         return _diagonal(d.diagonal().reshape(-1, 1))
     return (d + d.T) / 2 if has(leaf, SYMMETRIC) and not leaf.is_scalar else d
+
+
+def _with_sums_one(rows: int, cols: int, rng: Random, known: Facts) -> Any:
+    """A matrix with columns (rows) that sum to one, and what else is declared."""
+    import numpy
+
+    if (rows == cols > 1 and not known.isdisjoint((SYMMETRIC, ORTHOGONAL, INVERTIBLE))) or {COLUMNS, ROWS} <= known:
+        return _doubly_stochastic(rows, rng, known)
+    if COLUMNS not in known:
+        return _with_sums_one(cols, rows, rng, (known - {ROWS}) | {COLUMNS}).T
+    out = _array(rows, cols, lambda: 0)
+    for j in range(cols):
+        if ONEHOT in known:
+            out[rng.randrange(rows), j] += 1
+        elif NONNEGATIVE in known:  # lengths of the pieces of an interval
+            first = 1 if POSITIVE in known else 0
+            cuts = sorted(rng.sample(range(first, GRID), rows - 1))
+            out[:, j] = _array(rows, 1, iter(numpy.diff([0, *cuts, GRID]).tolist()).__next__)[:, 0] / GRID
+        else:
+            out[:, j] = _random(rows, 1, rng, 1.0, False)[:, 0]
+            out[-1, j] += 1 - out[:, j].sum()
+    return out
+
+
+def _doubly_stochastic(order: int, rng: Random, known: Facts) -> Any:
+    """A square matrix with rows and columns that sum to one: a permutation, or a mean of such and of equal entries."""
+    import numpy
+
+    places = list(range(order))
+    if SYMMETRIC not in known:
+        rng.shuffle(places)
+    permuted = _identity(order)[places]
+    if DIAGONAL in known or ORTHOGONAL in known or ONEHOT in known:
+        return permuted + _array(order, order, lambda: 0)
+    weight = rng.randint(1, GRID // order - 1)
+    equal = numpy.ones((order, order), dtype=int).astype(object) * _array(1, 1, lambda: weight)[0, 0] / GRID
+    return permuted * (1 - order * equal[0, 0]) + equal
 
 
 def _grid(t: float) -> Any:

@@ -6,33 +6,50 @@ does not blur the orders.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
-from matcalc.checks.compiled import compiled_gradient
-from matcalc.checks.domain import Kink, Undefined, Watch
+from matcalc.checks.compiled import compiled_result
+from matcalc.checks.differences import (
+    DIGITS,
+    MOST_ENTRIES,
+    TOLERANCE,
+    UNSOUND,
+    Functions,
+    Path,
+    at_some_point,
+    derivatives,
+    relative_error,
+    smallest,
+)
+from matcalc.checks.domain import Kink, Watch
 from matcalc.checks.evaluate import Derivatives, evaluate
 from matcalc.checks.report import FAILED, INCONCLUSIVE, PASSED, Outcome, Report, Row
-from matcalc.checks.sampling import NoSizes, Point, draw_direction, draw_point
+from matcalc.checks.sampling import Point, draw_direction
 from matcalc.dims import shape_text
 from matcalc.errors import NotScalarError
-from matcalc.expr import Expr, dependents
+from matcalc.expr import Expr
 from matcalc.facts import DIAGONAL, SYMMETRIC, has
-from matcalc.primitives.loops import free_indices
 
-Functions: TypeAlias = Mapping[str, "Derivatives | Sequence[Callable[[Any], Any]]"]
-
-DIGITS = 50
 STEPS = 8
 FIRST_STEPS = (-10, -30)  # exponents of two: where the first step is too long for the function, a shorter one is tried
-EPS = 2.0**-52
-TOLERANCE = 100.0  # multiples of EPS, of entries in 50 digits; differences there are good to some 1e-14 of EPS
 COMPILED_TOLERANCE = 1e8  # of float64 code, which a badly conditioned point may cost many digits
-UNSOUND = (Undefined, NoSizes, ArithmeticError, ValueError, IndexError, TypeError)
-_ATTEMPTS = 60
-_MOST_ENTRIES = 48  # of a larger variable so many are drawn
+
+
+class Law(NamedTuple):
+    """What a table of remainders is to show of a derivative."""
+
+    name: str
+    order: int  # with which the remainder falls
+    before: str  # the first column: what is there without the derivative
+    after: str  # the second: what it leaves unexplained
+    still: str = "f does not change along d"
+    exact: str = "f is linear along d"
+    of: str = "f"
+
+
+GRADIENT = Law("gradient", 2, "|f(x+ed)-f|", "|f(x+ed)-f-e<g,d>|")
 
 
 def check_gradient(
@@ -56,16 +73,21 @@ def check_gradient(
     """
     require_scalar(f)
     known = derivatives(functions)
-    shown = []
-    for variable, g in gradients.items():
-        outcomes: list[Outcome] = []
-        while len(outcomes) < trials and all(o.verdict == PASSED for o in outcomes):
-            rng = Random(f"{seed} {len(outcomes)}")
-            outcomes.append(_test(f, variable, g, rng, known, compiled))
-        agreed = sum(o.verdict == PASSED for o in outcomes)
-        note = f"agrees at {agreed} of {len(outcomes)} random points"
-        shown.append(outcomes[-1]._replace(notes=(*outcomes[-1].notes, *([note] if len(outcomes) > 1 else []))))
+    shown = [
+        repeated(lambda rng, x=x, g=g: _test(f, x, g, rng, known, compiled), seed, trials)  # type: ignore[misc]
+        for x, g in gradients.items()
+    ]
     return Report(shown, seed, notes=[] if shown else ["there was no gradient to test"])
+
+
+def repeated(test: Callable[[Random], Outcome], seed: int, trials: int) -> Outcome:
+    """The last outcome of ``trials`` tests, or of fewer where one does not pass, with a note on how many agreed."""
+    outcomes: list[Outcome] = []
+    while len(outcomes) < trials and all(o.verdict == PASSED for o in outcomes):
+        outcomes.append(test(Random(f"{seed} {len(outcomes)}")))
+    agreed = sum(o.verdict == PASSED for o in outcomes)
+    note = f"agrees at {agreed} of {len(outcomes)} random points"
+    return outcomes[-1]._replace(notes=(*outcomes[-1].notes, *([note] if len(outcomes) > 1 else [])))
 
 
 def require_scalar(f: Expr) -> None:
@@ -73,42 +95,21 @@ def require_scalar(f: Expr) -> None:
         raise NotScalarError(f"the gradient test is of a scalar, and this is in {shape_text(f.shape)}")
 
 
-def derivatives(functions: Functions | None) -> dict[str, Derivatives]:
-    """Each function as one callable (order, t)."""
-
-    def by_order(listed: Sequence[Callable[[Any], Any]]) -> Derivatives:
-        return lambda order, t: listed[order](t)
-
-    return {name: f if callable(f) else by_order(f) for name, f in (functions or {}).items()}
+def name_of(variable: Expr) -> str:
+    return str(getattr(variable.op, "name", "") or variable)
 
 
-class Path:
-    """The values of an expression as one variable moves away from a point, all on one smooth piece."""
+class _Found(NamedTuple):
+    rows: list[Row]
+    note: str
+    error: float
+    right: bool
+    seen: bool
+    slope: Any
 
-    def __init__(self, f: Expr, variable: Expr, point: Point, functions: Mapping[str, Derivatives]) -> None:
-        self.f, self.variable, self.point, self.functions = f, variable, point, functions
-        moving = dependents([f], [variable])
-        self.constant = f not in moving
-        still = [*dict.fromkeys(a for e in moving for a in e.args if a not in moving and not free_indices(a))]
-        values = evaluate(still, point.env, point.sizes, functions, Watch())
-        self._env = {**point.env, **dict(zip(still, values, strict=True))}
-        self._watch = Watch()
-        self.base = self._evaluate(point.env[variable], self._watch)
-
-    def _evaluate(self, x: Any, watch: Watch) -> Any:
-        return evaluate([self.f], {**self._env, self.variable: x}, self.point.sizes, self.functions, watch)[0]
-
-    def at(self, displacement: Any) -> Any:
-        """The value there.
-
-        Raises   Kink when it is on another piece than the base; Undefined
-        """
-        watch = Watch()
-        value = self._evaluate(self.point.env[self.variable] + displacement, watch)
-        kink = self._watch.kink_towards(watch)
-        if kink:
-            raise Kink(f"a kink of {kink} lies next to the point")
-        return value
+    @property
+    def sure(self) -> bool:
+        return self.right and self.seen
 
 
 def _test(
@@ -116,83 +117,98 @@ def _test(
 ) -> Outcome:
     import mpmath
 
-    name, shape = str(getattr(variable.op, "name", variable.op)), shape_text(variable.shape)
+    name, shape = name_of(variable), shape_text(variable.shape)
     if g.shape != variable.shape:
         note = f"the gradient is in {shape_text(g.shape)}: it must have the shape of the variable"
         return Outcome(name, shape, {}, (), None, None, FAILED, (note,))
-    failures: Counter[str] = Counter()
-    for attempt in range(_ATTEMPTS):
-        try:
-            with mpmath.workdps(DIGITS):
-                point = draw_point([f, g, variable], rng, attempt)
-            for digits in (DIGITS, 3 * DIGITS, 9 * DIGITS):  # the later ones where the first do not tell
-                with mpmath.workdps(digits):
-                    path = Path(f, variable, point, functions)
-                    slope = evaluate([g], point.env, point.sizes, functions, Watch())[0]
-                    direction = draw_direction(variable, point.sizes, rng)
-                    rows, note, good = taylor(path, (slope * direction).sum(), direction)
-                    where, truth = differences(path, rng)
-                    error = relative_error([slope[at] for at in where], truth, abs(path.base[0, 0]))
-                    seen = max(map(abs, truth)) > smallest(abs(path.base[0, 0])) or path.constant
-                if good and error <= TOLERANCE and seen:
-                    break
-        except UNSOUND as e:
-            failures[str(e) or type(e).__name__] += 1
-            continue
-        with mpmath.workdps(DIGITS):
-            coded, why = compiled_gradient(g, point, slope, functions) if compiled else (None, "")
-        good = good and error <= TOLERANCE and (coded is None or coded <= COMPILED_TOLERANCE)
-        notes = tuple(text for text in (note, why) if text)
-        return Outcome(name, shape, point.sizes, tuple(rows), error, coded, PASSED if good else FAILED, notes)
-    reasons = "; ".join(f"{why} ({count} of {_ATTEMPTS} points)" for why, count in failures.most_common(2))
-    note = f"no point was found at which the gradient can be tested: {reasons}"
+
+    def at(point: Point) -> _Found:
+        path = Path(f, variable, point, functions)
+        slope = evaluate([g], point.env, point.sizes, functions, Watch())[0]
+        direction = draw_direction(variable, point.sizes, rng)
+        rows, note, good = taylor(path, (slope * direction).sum(), direction)
+        where, truth = differences(path, rng)
+        floor = smallest(path.scale)
+        error = relative_error([slope[at] for at in where], truth, floor)
+        seen = max(map(abs, truth)) > floor or path.constant
+        return _Found(rows, note, error, good and error <= TOLERANCE, seen, slope)
+
+    tested = at_some_point([f, g, variable], rng, at)
+    if isinstance(tested, str):
+        return untestable(name, shape, "gradient", tested)
+    point, found = tested
+    with mpmath.workdps(DIGITS):
+        coded, why = compiled_result("gradient", g, point, found.slope, functions) if compiled else (None, "")
+    good = found.right and (coded is None or coded <= COMPILED_TOLERANCE)
+    notes = tuple(text for text in (found.note, why) if text)
+    verdict = PASSED if good else FAILED
+    return Outcome(name, shape, point.sizes, tuple(found.rows), found.error, coded, verdict, notes)
+
+
+def untestable(name: str, shape: str, what: str, reasons: str) -> Outcome:
+    note = f"no point was found at which the {what} can be tested: {reasons}"
     return Outcome(name, shape, {}, (), None, None, INCONCLUSIVE, (note,))
 
 
-def taylor(path: Path, slope: Any, direction: Any) -> tuple[list[Row], str, bool]:
+def taylor(path: Path, slope: Any, direction: Any, law: Law = GRADIENT) -> tuple[list[Row], str, bool]:
     """The table for the derivative ``slope`` along ``direction``, what is to be said of it, and whether it is right.
 
     Of a path of matrices the numbers are Frobenius norms, and ``slope`` is a matrix of the same shape.
     """
+
+    def parts(step: Any) -> tuple[Any, Any]:
+        change = path.at(direction * step) - path.base
+        return change, change - slope * step
+
+    return remainders(parts, 1 + norm(path.base) + norm(slope), law)
+
+
+def remainders(parts: Callable[[Any], tuple[Any, Any]], scale: Any, law: Law) -> tuple[list[Row], str, bool]:
+    """The table of what there is before and after a derivative is taken off, over halved steps.
+
+    ``parts``  both for a step; it may raise Kink
+    ``scale``  the size of the numbers whose differences they are
+    """
     failed: list[Row] = []
     for first in FIRST_STEPS:
         try:
-            rows = list(_rows(path, slope, direction, first))
+            rows = list(_rows(parts, scale, first))
         except Kink:
             if first == FIRST_STEPS[-1] and not failed:
                 raise
             continue
         if not any(r.remainder for r in rows):
             if not any(r.difference for r in rows):
-                return rows, "f does not change along d, and the gradient says so", True
-            return rows, "the remainder is zero: f is linear along d", True
-        if min(r.remainder_order or 0.0 for r in rows[1:]) > 1.9:
+                return rows, f"{law.still}, and the {law.name} says so", True
+            return rows, f"the remainder is zero: {law.exact}", True
+        if min(r.remainder_order or 0.0 for r in rows[1:]) > law.order - 0.1:
             return rows, "", True
         failed = failed or rows
     order = failed[-1].remainder_order or 0.0
-    return failed, f"the remainder falls with order {order:.2f}, not 2: the gradient is not that of f", False
+    note = f"the remainder falls with order {order:.2f}, not {law.order}: the {law.name} is not that of {law.of}"
+    return failed, note, False
 
 
-def _rows(path: Path, slope: Any, direction: Any, first: int) -> Iterator[Row]:
+def _rows(parts: Callable[[Any], tuple[Any, Any]], scale: Any, first: int) -> Iterator[Row]:
     import mpmath
 
-    noise = mpmath.mpf(10) ** (8 - mpmath.mp.dps) * (1 + _norm(path.base) + _norm(slope))
+    noise = mpmath.mpf(10) ** (8 - mpmath.mp.dps) * scale
 
     def size(a: Any) -> float:
-        return float(_norm(a)) if _norm(a) > noise else 0.0
+        return float(norm(a)) if norm(a) > noise else 0.0
 
     before: Row | None = None
     for k in range(STEPS):
         step = mpmath.mpf(2) ** (first - k)
-        change = path.at(step * direction) - path.base
-        difference, remainder = size(change), size(change - step * slope)
+        difference, remainder = map(size, parts(step))
         last = before or Row(0.0, 0.0, None, 0.0, None)
         orders = _log2(last.difference, difference), _log2(last.remainder, remainder)
         before = Row(float(step), difference, orders[0], remainder, orders[1])
         yield before
 
 
-def _norm(a: Any) -> Any:
+def norm(a: Any) -> Any:
+    """The Frobenius norm."""
     import mpmath
 
     return mpmath.sqrt((a * a).sum()) if hasattr(a, "sum") else abs(a)
@@ -209,35 +225,36 @@ def differences(path: Path, rng: Random) -> tuple[list[tuple[int, int]], list[An
     import mpmath
 
     x, variable = path.point.env[path.variable], path.variable
-    step = mpmath.mpf(10) ** (-(mpmath.mp.dps // 3))
     diagonal, symmetric = has(variable, DIAGONAL), has(variable, SYMMETRIC) and not variable.is_scalar
     where = [(i, j) for i in range(x.shape[0]) for j in range(x.shape[1])]
     found = []
-    where = where if len(where) <= _MOST_ENTRIES else sorted(rng.sample(where, _MOST_ENTRIES))
+    where = where if len(where) <= MOST_ENTRIES else sorted(rng.sample(where, MOST_ENTRIES))
     for i, j in where:
         if diagonal and i != j:
             found.append(mpmath.mpf(0))
             continue
         move = x * 0
-        move[i, j] += step
+        move[i, j] += 1
         if symmetric and i != j:
-            move[j, i] += step
-        twice = (path.at(move) - path.at(-move))[0, 0] / (2 * step)
+            move[j, i] += 1
+        twice = path.along({variable: move})[0, 0]
         found.append(twice / 2 if symmetric and i != j else twice)
     return where, found
 
 
-def relative_error(found: Sequence[Any], truth: Sequence[Any], scale: Any) -> float:
-    """The largest difference, relative to the largest number of ``truth``, in multiples of machine epsilon.
-
-    ``scale``  the size of f; derivatives far below it are compared with it, since differences cannot tell them from 0
-    """
-    largest = max([abs(t) for t in truth] + [smallest(scale)])
-    return float(max([abs(a - t) for a, t in zip(found, truth, strict=True)] + [0]) / largest / EPS)
-
-
-def smallest(scale: Any) -> Any:
-    """The smallest derivative of a function of size ``scale`` that differences see in all digits of a float."""
-    import mpmath
-
-    return (scale + 1) * mpmath.mpf(10) ** (10 - mpmath.mp.dps // 2)
+__all__ = [
+    "COMPILED_TOLERANCE",
+    "GRADIENT",
+    "UNSOUND",
+    "Law",
+    "Path",
+    "check_gradient",
+    "differences",
+    "name_of",
+    "norm",
+    "remainders",
+    "repeated",
+    "require_scalar",
+    "taylor",
+    "untestable",
+]

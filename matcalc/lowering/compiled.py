@@ -20,8 +20,11 @@ from weakref import finalize
 from matcalc.dims import shape_text
 from matcalc.errors import ArgumentError
 from matcalc.expr import Expr, postorder
+from matcalc.lowering.dense import lowered, stack
 from matcalc.lowering.lower import lowering
-from matcalc.lowering.module import Module, numpy_module
+from matcalc.lowering.maps import Derivative
+from matcalc.lowering.maps import given as given_map
+from matcalc.lowering.module import LIMIT, Module, numpy_module
 from matcalc.lowering.plan import Plan
 from matcalc.lowering.walk import array_shape
 from matcalc.primitives.functions import Defined, Elementwise
@@ -105,6 +108,8 @@ def compile_numpy(
     names: Mapping[Expr, str] | None = None,
     subgradient: bool = False,
     ignored: Collection[str] = (),
+    stacked: Expr | None = None,
+    limit: int | None = LIMIT,
 ) -> Compiled:
     """A NumPy callable for an expression, or for several at once: then it gives a tuple in their order.
 
@@ -114,10 +119,23 @@ def compile_numpy(
     ``names``        names for intermediate values in the source
     ``subgradient``  the reciprocal of a norm is 0 where the norm is: for derivatives
     ``ignored``      names that a call may give although they are no arguments
+    ``stacked``      a column v in which the expressions are linear: the results are arrays of one more axis, in front,
+                     whose k-th slice is the value at v = e(k)
+    ``limit``        the most bytes that a result may take, None for any number: a call that would need more raises
+                     LimitError before it computes
 
     Raises   ArgumentError when an unknown function has no value, or ``arguments`` lacks a variable
     """
-    module = numpy_source(outputs, arguments, title=title, name=name, names=names, subgradient=subgradient)
+    module = numpy_source(
+        outputs,
+        arguments,
+        title=title,
+        name=name,
+        names=names,
+        subgradient=subgradient,
+        stacked=stacked,
+        limit=limit,
+    )
     return Compiled(module, _implementations(module, functions or {}), ignored)
 
 
@@ -129,11 +147,13 @@ def numpy_source(
     name: str = "function",
     names: Mapping[Expr, str] | None = None,
     subgradient: bool = False,
+    stacked: Expr | None = None,
+    limit: int | None = LIMIT,
 ) -> Module:
     """The module of :func:`compile_numpy`, not executed; unknown functions may lack their values."""
     results = {"result": outputs} if isinstance(outputs, Expr) else dict(outputs)
     roots = list(results.values())
-    found = inputs(roots)
+    found = [e for e in inputs(roots) if e is not stacked]
     order = list(dict.fromkeys(arguments)) if arguments is not None else found
     absent = [e for e in found if e not in order]
     if absent:
@@ -141,7 +161,7 @@ def numpy_source(
         raise ArgumentError(f"the arguments lack {missing}, which the expression needs")
     plan = Plan(subgradient)
     walk = lowering(plan, {e: input_name(e) for e in order})
-    values = walk.lower(roots)
+    values = lowered(walk, roots) if stacked is None else [stack(walk, e, stacked) for e in roots]
     taken: dict[str, Expr] = {}
     for e in order:
         other = taken.setdefault(input_name(e), e)
@@ -154,6 +174,7 @@ def numpy_source(
         [(label, e, v) for (label, e), v in zip(results.items(), values, strict=True)],
         {label: plan.argument(label, array_shape(e)) for label, e in taken.items()},
         {walk.values[e]: label for e, label in (names or {}).items() if e in walk.values},
+        limit,
     )
 
 
@@ -187,10 +208,13 @@ def _implementations(module: Module, functions: Mapping[str, Sequence[Callable[.
     out = {}
     functions = {canonical(name): given for name, given in functions.items()}
     for (name, order), code in module.functions.items():
-        given = functions.get(name, ())
+        given: Any = functions.get(name, ())
+        if isinstance(order, Derivative):
+            out[code] = given_map(name, order, given)
+            continue
         given = (given,) if callable(given) else given
         if order >= len(given):
-            needed = max(k for f, k in module.functions if f == name)
+            needed = max(k for f, k in module.functions if f == name and isinstance(k, int))
             listed = ", ".join([name, *(f"{name}{chr(39) * k}" for k in range(1, needed + 1))])
             raise ArgumentError(
                 f"the values of {name}{chr(39) * order} are not known",

@@ -274,7 +274,7 @@ def _match_quotients(plan: Plan, above: list[Value], below: list[Value]) -> None
             return _match_quotients(plan, above, below)
     if plan.subgradient:
         for i, den in enumerate(below):
-            if den.op == "norm" or (den.op == "mul" and den.args and all(a.op == "norm" for a in den.args)):
+            if _is_norm(den) or (den.op == "mul" and den.args and all(_is_norm(a) for a in den.args)):
                 above.append(plan.call("{rt}.safe_reciprocal({0})", (den,), den.shape))
                 below[i] = plan.one
         below[:] = [v for v in below if v is not plan.one]
@@ -284,6 +284,16 @@ def _match_quotients(plan: Plan, above: list[Value], below: list[Value]) -> None
             if partner in above:
                 above[i] = _add_node(plan, [(False, plan.one), (True, partner)], v.shape)
     return None
+
+
+def _is_norm(v: Value) -> bool:
+    """Whether a value is a norm, or the norms of the columns or rows of a matrix: roots of sums of squares."""
+    if v.op == "newaxis":
+        v = v.args[0]
+    if v.op != "sqrt" or v.args[0].op != "sum":
+        return v.op == "norm"
+    squares = v.args[0].args[0]
+    return squares.op == "mul" and len(squares.args) == 2 and squares.args[0] is squares.args[1]
 
 
 def _logistic_argument(plan: Plan, v: Value) -> Value | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from matcalc.dims import Dim
 from matcalc.expr import Expr
 from matcalc.lowering import elementwise as ew
 from matcalc.lowering import matrices, operators, rearranging
@@ -33,11 +34,11 @@ def _by_template(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value
     given = [low.matrix(e, v) for e, v in zip(node.args, args, strict=True)]
     template = slots_numbered(type(op))
     for field, parameter in zip(op.fields, op.params, strict=True):
-        if isinstance(parameter, tuple):  # sizes are values of their own
-            sizes = [low.plan.dimension(d) for d in parameter]
+        if isinstance(parameter, tuple | Dim):  # sizes are values of their own
+            sizes = [low.plan.dimension(d) for d in (parameter if isinstance(parameter, tuple) else (parameter,))]
             places = ", ".join(f"{{{len(given) + i}}}" for i in range(len(sizes)))
             given = [*given, *sizes]
-            template = template.replace(f"{{{field}}}", f"({places})")
+            template = template.replace(f"{{{field}}}", f"({places})" if isinstance(parameter, tuple) else places)
         else:
             template = template.replace(f"{{{field}}}", repr(parameter))
     return natural(low.plan, low.plan.call(template, tuple(given), node.shape, not isinstance(op, _REAL_ONLY)))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from matcalc.dims import shape_text
+from matcalc.dims import ONE, Dim, shape_text
 from matcalc.expr import Expr
 from matcalc.lowering.analytic import is_analytic
 from matcalc.lowering.code import ATOM, SUM, TERM, Code, dim_code
+from matcalc.lowering.maps import Derivative
 from matcalc.lowering.names import Names
 from matcalc.lowering.numpy_source import LINE, Writer
 from matcalc.lowering.plan import VIEWS, ArrayShape, Value, reachable
 from matcalc.lowering.signature import Binding, bindings
+from matcalc.lowering.walk import array_shape
+
+LIMIT = 2**30  # bytes of a result, unless the caller says otherwise
 
 
 class Argument(NamedTuple):
@@ -28,7 +32,7 @@ class Module(NamedTuple):
     name: str
     shown: tuple[str, ...]  # the names of arguments as the user gives them, sizes last
     codes: tuple[str, ...]  # their identifiers
-    functions: dict[tuple[str, int], str]  # unknown functions by name and order of derivative -> identifier
+    functions: dict[tuple[str, int | Derivative], str]  # unknown functions by name and derivative -> identifier
 
 
 def numpy_module(
@@ -38,9 +42,15 @@ def numpy_module(
     results: Sequence[tuple[str, Expr, Value]],
     leaves: Mapping[str, Value],
     preferred: Mapping[Value, str],
+    limit: int | None = None,
+    measured: Sequence[Value] = (),
 ) -> Module:
-    """The module with the function ``name`` that gives the results, a tuple where there are several."""
+    """The module with the function ``name`` that gives the results, a tuple where there are several.
+
+    ``measured``  values of maps that the caller gives, whose arrays show sizes that no argument does
+    """
     names = Names()
+    wanted_name = name
     name = names.take(name)
     taken = [Argument(shown, names.take(shown), shape) for shown, shape in arguments]
     writer = Writer(names, {**preferred, **{v: label for label, _, v in results if len(results) > 1}})
@@ -48,10 +58,17 @@ def numpy_module(
         if argument.shown in leaves:
             writer.bind(leaves[argument.shown], argument.code)
     values = [v for _, _, v in results]
+    limits = _limits(writer, [a.shape for a in taken], values, limit)
+    sources = bindings([a.shape for a in taken])
+    shown = _measured(writer, measured, sources)
     codes = writer.write(values)
     returned = _returned(writer, results, codes)
-    sources = bindings([a.shape for a in taken])
-    needed = [size for size in writer.sizes if size not in sources]  # which no argument shows
+    needed = [size for size in writer.sizes if size not in sources and size not in shown]  # which no argument shows
+    maps = _telling(values, needed) if needed and not measured else []
+    if maps:
+        module = numpy_module(wanted_name, title, arguments, results, leaves, preferred, limit, maps)
+        if len(module.shown) < len(taken) + len(needed):
+            return module
     given = [(size, writer.sizes[size]) for size in needed]
     analytic = is_analytic(reachable(values))
 
@@ -71,6 +88,7 @@ def numpy_module(
     lines += ["", "", *_listed(f"def {name}(", [*(a.code for a in taken), *(code for _, code in given)], "):")]
     lines += _docstring(title, taken, given, results)
     lines += _checks(taken, given, sources, writer)
+    lines += limits
     lines += writer.lines
     lines += returned
     return Module(
@@ -82,9 +100,69 @@ def numpy_module(
     )
 
 
-def _wanted(name: str, order: int, code: str) -> str:
+def _telling(values: Sequence[Value], needed: Sequence[str]) -> list[Value]:
+    """The values of maps that show needed sizes."""
+    found: dict[str, Value] = {}
+    for v in reachable(values):
+        if v.op == "map" and not v.indices:
+            for d in v.shape:
+                if d.name in needed:
+                    found.setdefault(d.name or "", v)
+    return list(dict.fromkeys(found.values()))
+
+
+def _measured(writer: Writer, values: Sequence[Value], sources: Collection[str]) -> set[str]:
+    """Writes the values of maps, and the sizes that are read from their arrays; gives the names of these."""
+    shown: set[str] = set()
+    for v in values:
+        name = writer.assigned(v)
+        for axis, d in enumerate(v.shape):
+            if d.name and d.name not in sources and d.name not in writer.sizes:
+                writer.lines.append(f"    {writer.size(d).text} = {name}.shape[{axis}]")
+                shown.add(d.name)
+    return shown
+
+
+def _limits(
+    writer: Writer, arguments: Sequence[ArrayShape], results: Sequence[Value], limit: int | None
+) -> list[str]:
+    """Refuses results over the limit; one that has as many entries as an argument, or as dimensions, is never over."""
+    if limit is None:
+        return []
+    known = {_entries(shape) for shape in arguments}
+    shapes = dict.fromkeys(v.shape for v in results)
+    if any(v.op == "map" for v in reachable(results)):  # the size of what it gives need not be known beforehand
+        told = bindings(arguments)
+        shapes = {shape: None for shape in shapes if all(d.names <= told.keys() for d in shape)}
+    wanted = [shape for shape in shapes if _may_be_large(_entries(shape), known, limit)]
+    if wanted:
+        name = writer.names.take("LIMIT")
+        writer.constants.append(f"{name} = {limit}  # bytes of a result")
+        writer.needs_dtype = True
+    out = []
+    for shape in wanted:
+        sizes = ", ".join(writer.size(d).text for d in shape) + ("," if len(shape) == 1 else "")
+        out.append(f"    if {writer.size(_entries(shape)).at(TERM)} * dtype.itemsize > {name}:")
+        out.append(f"        raise rt.too_large(({sizes}), dtype, {name})")
+    return out
+
+
+def _entries(shape: ArrayShape) -> Dim:
+    n = ONE
+    for d in shape:
+        n = n * d
+    return n
+
+
+def _may_be_large(count: Dim, known: Collection[Dim], limit: int) -> bool:
+    if count.value is not None:
+        return 16 * count.value > limit
+    return count not in known and any(len(names) > 1 for names, _ in count.terms)
+
+
+def _wanted(name: str, order: int | Derivative, code: str) -> str:
     """The identifier of an unknown function, and what it stands for."""
-    shown = name + "'" * order
+    shown = order.head if isinstance(order, Derivative) else name + "'" * order
     return code if shown == code else f"{code} ({_quoted(shown)})"
 
 
@@ -119,7 +197,7 @@ def _docstring(
     if described:
         out += ["", "Arguments", *(f"  {line}" for line in described)]
     out += ["", "Result" if len(results) == 1 else "Results, as a tuple"]
-    out += [f"  {label:<8} {_described_result(e)}" for label, e, _ in results]
+    out += [f"  {label:<8} {_described_result(e, v)}" for label, e, v in results]
     out += ["", "Vectors are one-dimensional arrays. float32 stays float32; integers become float64."]
     lines = [f"    {_quoted(line)}".rstrip() for line in out]
     return [f'    """{lines[0].lstrip()}', *lines[1:], '    """']
@@ -138,7 +216,9 @@ def _described(shape: ArrayShape) -> str:
     return f"shape ({sizes},)" if len(shape) == 1 else f"shape ({sizes})"
 
 
-def _described_result(e: Expr) -> str:
+def _described_result(e: Expr, v: Value) -> str:
+    if v.shape != array_shape(e) and v.shape:
+        return f"{_described(v.shape)}, a stack of {v.shape[0]}, each in {shape_text(e.shape)}"
     if e.is_scalar:
         return "a number"
     return _described((e.rows,) if e.is_column else e.shape) + f", in {shape_text(e.shape)}"
@@ -236,16 +316,17 @@ def _returned(writer: Writer, results: Sequence[tuple[str, Expr, Value]], codes:
         text = code.text
         if not v.shape:
             text = f"float({code.text})" if v.weak else code.text
-        elif base.op == "arg" or base in bases or v.op in ("diagonal", "spread", "dense"):
+        elif base.op in ("arg", "map") or base in bases or v.op in ("diagonal", "spread", "dense"):
             text = f"{code.at(ATOM)}.copy()"
             code = Code(text, ATOM)
         bases.add(base)
-        if e.is_row:
+        if e.is_row and v.rank == 1:
             text = f"{Code(text, code.level if text == code.text else ATOM).at(ATOM)}[None, :]"
         out.append(text)
     if len(", ".join(out)) <= LINE:
         return [f"    return {', '.join(out)}"]
-    return ["    return (", *(f"        {text}," for text in out), "    )"]
+    comma = "," if len(out) > 1 else ""
+    return ["    return (", *(f"        {text}{comma}" for text in out), "    )"]
 
 
 __all__ = ["Module", "numpy_module"]

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from matcalc.dims import Dim
+from matcalc.lowering.assembling import assembled, name_shared, put
 from matcalc.lowering.code import ATOM, SUM, TERM, Code, dim_code
+from matcalc.lowering.maps import Derivative
 from matcalc.lowering.names import Names
 from matcalc.lowering.plan import ArrayShape, Value
 from matcalc.lowering.spellings import SPELLINGS, known_function
@@ -22,6 +24,8 @@ _FREE = frozenset({"arg", "const", "size", "index", "pi"})
 class Writer:
     """Writes the statements that compute values; ``lines`` holds them."""
 
+    width = LINE
+
     def __init__(self, names: Names, preferred: Mapping[Value, str] | None = None) -> None:
         self.names = names
         self.preferred = preferred or {}
@@ -29,7 +33,7 @@ class Writer:
         self.constants: list[str] = []  # statements outside the function: numbers that take a computation
         self.sizes: dict[str, str] = {}  # dimension -> its name in the code, as they are needed
         self.needs_dtype = False
-        self.functions: dict[tuple[str, int], str] = {}
+        self.functions: dict[tuple[str, int | Derivative], str] = {}
         self._code: dict[Value, Code] = {}
         self._count = 0
         self._safe: list[tuple[Value, Value]] = []  # indices that run from at least 1, with their upper limits
@@ -43,6 +47,11 @@ class Writer:
             prefix = "" if order == 0 else "d" if order == 1 else f"d{order}"
             known = self.functions[name, order] = self.names.take(prefix + name)
         return known
+
+    def map_name(self, name: str, of: Derivative) -> str:
+        if (name, of) not in self.functions:
+            self.functions[name, of] = self.names.take(of.identifier)
+        return self.functions[name, of]
 
     def size(self, d: Dim) -> Code:
         """A dimension, written with the names of sizes."""
@@ -63,6 +72,9 @@ class Writer:
             if v.op == "loop":
                 self._code[v] = self._loop(v, indent)
                 continue
+            if v.op == "assemble":
+                self._code[v] = self._assembled(v, pending, indent)
+                continue
             code = self._spell(v, pending, indent)
             free = code.level == ATOM and (v.op in _FREE or (v.op in ("T", "newaxis") and v.args[0] not in pending))
             if free:
@@ -75,6 +87,13 @@ class Writer:
                 self._code[v] = self._assign(v, code, indent)
         return [pending.get(r) or self._code[r] for r in roots]
 
+    def assigned(self, v: Value) -> str:
+        """Writes a value under a name."""
+        (code,) = self.write([v])
+        if not code.text.isidentifier():
+            code = self._code[v] = self._assign(v, code, "    ")
+        return code.text
+
     def _spell(self, v: Value, pending: dict[Value, Code], indent: str) -> Code:
         spelling = SPELLINGS.get(v.op, known_function)
         while True:
@@ -85,6 +104,21 @@ class Writer:
             if longest is None or len(pending[longest].text) < 12:
                 return code
             self._code[longest] = self._assign(longest, pending.pop(longest), indent)
+
+    def _assembled(self, v: Value, pending: dict[Value, Code], indent: str) -> Code:
+        name = self.names.take(self.preferred.get(v) or "out")
+        codes = {a: pending.pop(a) if a in pending else self._code[a] for a in v.args}
+        assembled(self, v, codes, name, indent)
+        return Code(name, ATOM)
+
+    def is_named(self, v: Value) -> bool:
+        """Whether a value has a name, under which others may still need it."""
+        return v in self._code
+
+    def assign(self, v: Value, code: Code, indent: str) -> Code:
+        """A name of its own for a value that is used once."""
+        self._code[v] = self._assign(v, code, indent)
+        return self._code[v]
 
     def _assign(self, v: Value, code: Code, indent: str) -> Code:
         name = self.names.take(self.preferred.get(v) or f"t{self._next()}")
@@ -124,7 +158,8 @@ class Writer:
     def _loop(self, v: Value, indent: str) -> Code:
         index, body, lower, upper = v.args
         first, last = self._code[lower], self._code[upper]
-        name, counter = self.names.take("total"), self.names.take(index.attrs[0])
+        stack = bool(v.attrs)  # an array of the values for each index, else their sum
+        name, counter = self.names.take("out" if stack else "total"), self.names.take(index.attrs[0])
         start = "0.0" if not v.shape else self.zeros(v.shape)
         self.lines.append(f"{indent}{name} = {start}")
         stop = f"{last.at(SUM)} + 1" if upper.op != "const" else str(upper.attrs[0] + 1)
@@ -134,10 +169,20 @@ class Writer:
         self._code[index] = Code(counter, ATOM)
         safe = lower.op == "const" and lower.attrs[0] >= 1
         self._safe.append((index, upper) if safe else (index, index))
-        (code,) = self.write([body], indent + "    ")
+        if stack:
+            (code,) = self.write([body], indent + "    ")
+            self.lines.append(f"{indent}    {name}[{counter} - 1] = {code.text}")
+        elif body.op == "assemble":  # each piece is added where it belongs
+            codes = dict(zip(body.args, self.write(body.args, indent + "    "), strict=True))
+            name_shared(self, body, codes, indent + "    ")
+            for piece in body.attrs[0]:
+                put(self, body, piece, codes, name, indent + "    ", adding=True)
+        else:
+            (code,) = self.write([body], indent + "    ")
+            text = code.at(TERM)
+            sign, text = ("-", text[1:]) if text.startswith("-") and code.level > SUM else ("+", text)
+            self.lines.append(f"{indent}    {name} = {name} {sign} {text}")
         self._safe.pop()
-        sign, text = ("-", code.text[1:]) if code.text.startswith("-") and code.level > SUM else ("+", code.at(TERM))
-        self.lines.append(f"{indent}    {name} = {name} {sign} {text}")
         self._code = outer
         return Code(name, ATOM)
 

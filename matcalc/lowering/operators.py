@@ -9,10 +9,11 @@ from matcalc.dims import ONE, dim
 from matcalc.expr import Expr
 from matcalc.lowering import elementwise as ew
 from matcalc.lowering.chains import Factor, chain
+from matcalc.lowering.maps import derivative
 from matcalc.lowering.plan import ArrayShape, Plan, Value
 from matcalc.lowering.totals import inner
 from matcalc.lowering.walk import Lowering, Rules, array_shape, meet, ruled
-from matcalc.primitives import algebra, leaves, loops, products
+from matcalc.primitives import algebra, leaves, loops, maps, products
 from matcalc.primitives.base import Zeros
 from matcalc.primitives.functions import Defined, Elementwise, Unknown
 
@@ -171,6 +172,12 @@ def _elementwise(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value
     if isinstance(function, Defined):
         return _defined(low, function.body(op.order), function.parameter, x)
     return ew.function(low.plan, function.name, x)
+
+
+@ruled(RULES, maps.Mapped)
+def _mapped(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
+    given = [low.plan.value("dense", (v,), v.shape) if v.op == "diag" else v for v in args]
+    return low.plan.value("map", tuple(given), array_shape(node), op.function.name, derivative(node))
 
 
 def _defined(low: Lowering, body: Expr, parameter: Expr, x: Value) -> Value:

@@ -23,7 +23,7 @@ MOST_VALUES = 200_000  # of one plan; a chain of definitions that call each othe
 DEEPEST_LOOPS = 15  # Python itself allows 20 nested blocks
 
 # Operations whose result may share memory with their argument.
-VIEWS = frozenset({"T", "newaxis", "block", "reshape", "swap", "diagonal", "spread", "flip"})
+VIEWS = frozenset({"T", "newaxis", "block", "reshape", "swap", "diagonal", "spread", "flip", "axes", "expand", "repeats"})
 
 
 class Value:
@@ -204,7 +204,10 @@ class Plan:
 # reductions     sum[axis] norm trace det[known to be positive] logdet[known to be positive definite]
 # structured     full diag spread[axis] unit inv commutation[m, n]; dense: such a one that must be written out
 # rearranging    T newaxis[axis] reshape (by rows) swap (of two axes of three) diagonal block[at, all or range]
-#                concat[axis] flip add_diagonal
+#                concat[axis] flip add_diagonal axes[their order] expand[for each axis, whether it is there]
+#                repeats[letters of the axes, of which some are the same]
+# with structure assemble[pieces, whether they fill it] (assembling.py) matmul (of batches of matrices)
+#                stack[axis, whether shapes differ]
 # numbers        position (an index from 1 as one from 0) whole (a checked whole number) within (a checked limit)
 # others         loop (index, body, lower, upper) and call[template, whether analytic]
 

@@ -61,7 +61,7 @@ def _slice(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
             continue  # the axis that a vector has not
         if index is not None:
             wheres.append("at")
-            operands.append(_position(plan, index, size))
+            operands.append(position_of(plan, index, size))
         elif isinstance(where, str):
             wheres.append("all")
         else:
@@ -83,7 +83,7 @@ def _limit(plan: Plan, limit: Dim, room: Dim, size: Dim) -> Value:
     return plan.value("within", (value, plan.dimension(size)), ())
 
 
-def _position(plan: Plan, index: Value, size: Dim) -> Value:
+def position_of(plan: Plan, index: Value, size: Dim) -> Value:
     """The index counted from 0; one that may lie outside is checked in use: Python would count from the end."""
     if index.op == "const" and isinstance(index.attrs[0], int) and index.attrs[0] >= 1:
         return plan.const(index.attrs[0] - 1)
@@ -92,7 +92,7 @@ def _position(plan: Plan, index: Value, size: Dim) -> Value:
 
 @ruled(RULES, structure.Unit)
 def _unit(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
-    position = _position(low.plan, args[0], op.order)
+    position = position_of(low.plan, args[0], op.order)
     return low.plan.value("unit", (position, low.plan.dimension(op.order)), array_shape(node))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from matcalc.errors import ArgumentError
+from matcalc.errors import ArgumentError, LimitError
 from matcalc.lowering.erf import erf
 from matcalc.lowering.signature import Signature
 
@@ -142,6 +142,40 @@ def add_diagonal(a: Array, entries: Array) -> Array:
     return out
 
 
+_SMALL = 4000  # entries that are computed one by one sooner than arrays are prepared for BLAS
+
+
+def outer(a: Array, b: Array, out: Array | None = None) -> Array:
+    """``a[..., i]*b[..., j]``: large ones as two halves by matmul, which calls BLAS from an inner dimension of 2 on."""
+    if out is None:
+        shape = (*np.broadcast_shapes(a.shape[:-1], b.shape[:-1]), a.shape[-1], b.shape[-1])
+        out = np.empty(shape, np.result_type(a, b))
+    if out.size < _SMALL:
+        return np.multiply(a[..., None], b[..., None, :], out=out)
+    half = b * 0.5
+    return np.matmul(np.stack((a, a), -1), np.stack((half, half), -2), out=out)
+
+
+def too_large(shape: tuple[int, ...], dtype: Any, limit: int) -> LimitError:
+    """The error of a result over the limit."""
+    count = dtype.itemsize
+    for size in shape:
+        count *= size
+    return LimitError(
+        f"the result of shape {shape} would take {_bytes(count)}, more than the limit of {_bytes(limit)}",
+        hint="ask for .operator(), or raise limit=",
+    )
+
+
+def _bytes(count: int) -> str:
+    size, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.3g} {unit}"
+
+
 def commutation(m: int, n: int, dtype: Any) -> Array:
     """K with ``K*vec(A) = vec(A')`` for an m x n matrix."""
     return np.eye(m * n, dtype=dtype).reshape(n, m, m * n).swapaxes(0, 1).reshape(m * n, m * n)
@@ -208,6 +242,12 @@ def expm_frechet(a: Array, e: Array) -> Array:
 def conv(kernel: Array, image: Array, mode: str) -> Array:
     """The convolution in two dimensions, directly."""
     return corr(kernel[::-1, ::-1], image, mode)
+
+
+def convmtx(kernel: Array, rows: int, cols: int, mode: str) -> Array:
+    """The matrix of the convolution of images in R^{rows x cols} with ``kernel``, under vec."""
+    images = np.eye(rows * cols, dtype=kernel.dtype).reshape(rows * cols, cols, rows).transpose(0, 2, 1)
+    return np.stack([conv(kernel, image, mode).ravel(order="F") for image in images], axis=1)
 
 
 def corr(kernel: Array, image: Array, mode: str) -> Array:

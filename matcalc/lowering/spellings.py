@@ -46,6 +46,7 @@ def _templates(table: Mapping[str, str]) -> None:
 _templates({
     "T": "{0}.T",
     "dot": "{0}.dot({1})",
+    "matmul": "{xp}.matmul({0}, {1})",
     "inner": slots_numbered(products.Inner),
     "solve": "{xp}.linalg.solve({0}, {1})",
     "inv": slots_numbered(matrix.Inv),
@@ -85,6 +86,11 @@ def _call(w: Writer, v: Value, args: Sequence[Code]) -> Code:
 @_spelling("unknown")
 def _unknown(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     return Code(f"{w.function_name(*v.attrs)}({args[0].text})", ATOM)
+
+
+@_spelling("map")
+def _map(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code(f"{w.map_name(*v.attrs)}({', '.join(a.text for a in args)})", ATOM)
 
 
 @_spelling("add")
@@ -214,6 +220,32 @@ def _reshape(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     if not v.shape:
         return Code(f"{args[0].at(ATOM)}.ravel()[0]", ATOM)
     return Code(f"{args[0].at(ATOM)}.reshape{w.shape(v.shape)}", ATOM)
+
+
+@_spelling("axes")
+def _axes(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code(f"{args[0].at(ATOM)}.transpose({', '.join(map(str, v.attrs))})", ATOM)
+
+
+@_spelling("repeats")
+def _repeats(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    (letters,) = v.attrs
+    return Code(f'np.einsum("{letters}->{"".join(dict.fromkeys(letters))}", {args[0].text})', ATOM)
+
+
+@_spelling("expand")
+def _expand(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    marks = ["None" if not present else ":" for present in v.attrs]
+    while marks[-1] == ":":
+        marks.pop()
+    return Code(f"{args[0].at(ATOM)}[{', '.join(marks)}]", ATOM)
+
+
+@_spelling("stack")
+def _stack(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    axis, ragged = v.attrs
+    arrays = ", ".join(a.text for a in args)
+    return Code(f"np.stack({f'np.broadcast_arrays({arrays})' if ragged else f'({arrays})'}, {axis})", ATOM)
 
 
 @_spelling("concat")

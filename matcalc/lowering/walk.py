@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, postorder
+from matcalc.lowering.blocks import OPENED, is_open
 from matcalc.lowering.plan import ArrayShape, Plan, Value
-from matcalc.primitives import algebra, leaves, matrix
+from matcalc.primitives import algebra, leaves, matrix, products
 from matcalc.primitives.base import Primitive
 
 # What a primitive is on arrays: from the walk, the node, its primitive, and the values of its arguments.
@@ -55,13 +56,17 @@ class Lowering:
         self.names = names
         self.values: dict[Expr, Value] = {}
         self._absorbed: set[Expr] = set()
+        self.dense: Callable[[Expr], Value] | None = None  # puts matrices with structure together (dense.py)
 
     def lower(self, roots: Sequence[Expr]) -> list[Value]:
         nodes = postorder(roots, stop=self.values.__contains__)
-        self._absorbed = _absorbed(roots, nodes)
+        outside, self._absorbed = self._absorbed, _absorbed(roots, nodes)
+        formed = _formed(nodes) if self.dense is not None else ()
         for node in nodes:
-            if node not in self.values and node not in self._absorbed:
-                self.values[node] = self._value(node)
+            if node in self.values or node in self._absorbed:
+                continue
+            self.values[node] = self.dense(node) if node in formed and self.dense is not None else self._value(node)
+        self._absorbed = outside
         return [self.values[r] for r in roots]
 
     def _value(self, node: Expr) -> Value:
@@ -99,6 +104,16 @@ class Lowering:
             else:
                 out.append((e, transposed))
         return out
+
+
+def _formed(nodes: Sequence[Expr]) -> set[Expr]:
+    """Matrices with structure of which a function is taken, so that they must be formed."""
+    out: set[Expr] = set()
+    for node in nodes:
+        if not isinstance(node.op, OPENED):
+            known = isinstance(node.op, matrix.Inv)  # the inverse of a Kronecker product is known
+            out.update(a for a in node.args if is_open(a) and not (known and isinstance(a.op, products.Kron)))
+    return out
 
 
 def _absorbed(roots: Sequence[Expr], nodes: Sequence[Expr]) -> set[Expr]:

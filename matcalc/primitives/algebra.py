@@ -9,22 +9,26 @@ from typing import Any, final
 from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.expr import OPERATORS, DimMismatch, Expr, ExprLike, Number, make
 from matcalc.facts import (
-    CONSTANT,
+    COLUMNS,
     DIAGONAL,
+    INSIDE,
     INTEGER,
     INVERTIBLE,
     NONNEGATIVE,
     ORTHOGONAL,
     POSITIVE,
     PSD,
+    ROWS,
     SPD,
     SYMMETRIC,
+    WITHIN,
     Facts,
     facts,
     has,
+    transposed,
 )
 from matcalc.primitives.base import Args, Linear, Multilinear, Same, Sizes, Smooth, zeros
-from matcalc.primitives.leaves import Const, as_expr, const, number_of, ones
+from matcalc.primitives.leaves import Const, Ones, as_expr, commutation, const, identity, number_of, ones
 
 _LARGEST_POWER_BITS = 256  # a power of two numbers with more bits than this stays as it is written
 
@@ -63,26 +67,46 @@ class Add(Linear):
             return OPERATORS["sum"](g)
         return g
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        size = y.rows * y.cols
+        return ones(size) if x[i].is_scalar else identity(size)
+
     def trace_rule(self, i: int) -> str:
         return "trace-sum"
 
     def facts(self, x: Args) -> Facts:
         known = [facts(a) for a in x]
         if any(a.is_scalar for a in x) and not all(a.is_scalar for a in x):  # spread scalars: only signs survive
-            return _signs_of_sum(known)
+            return _signs_of_sum(x, known)
         kept = frozenset.intersection(*known) & {SYMMETRIC, DIAGONAL, PSD, INTEGER}
         if all(PSD in k for k in known) and any(SPD in k for k in known):
             kept |= {SPD}
-        return kept | _signs_of_sum(known)
+        elif SYMMETRIC in kept and PSD not in kept and not x[0].is_scalar:
+            from matcalc.primitives.semidefinite import of_difference
+
+            kept |= of_difference(x)
+        if not x[0].is_scalar and all(a.op is PRODUCT or COLUMNS in k or ROWS in k for a, k in zip(x, known, strict=True)):
+            from matcalc.primitives.semidefinite import of_sums
+
+            kept |= of_sums(x)
+        return kept | _signs_of_sum(x, known)
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return reduce(lambda a, b: a + b, x)
 
 
-def _signs_of_sum(known: list[Facts]) -> Facts:
+def _signs_of_sum(terms: Args, known: list[Facts]) -> Facts:
     if all(NONNEGATIVE in k for k in known):
-        return frozenset({POSITIVE} if any(POSITIVE in k for k in known) else {NONNEGATIVE})
-    return frozenset()
+        found = frozenset({POSITIVE} if any(POSITIVE in k for k in known) else {NONNEGATIVE})
+        if not all(WITHIN in k for k in known):
+            return found
+    else:
+        found = frozenset()
+    if any(number_of(a) is not None or isinstance(a.op, Ones) or WITHIN in k for a, k in zip(terms, known, strict=True)):
+        from matcalc.primitives.semidefinite import of_entries
+
+        found |= of_entries(terms)
+    return found
 
 
 @final
@@ -123,6 +147,14 @@ class Product(Multilinear):
         after = [a.T for a in reversed(x[i + 1 :]) if not a.is_scalar]
         return product(*scale, *before, g, *after)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        if x[i].is_scalar:
+            return OPERATORS["vec"](product(*x[:i], *x[i + 1 :]))
+        scale = [a for a in x if a.is_scalar]
+        before = [a for a in x[:i] if not a.is_scalar] or [identity(x[i].rows)]
+        after = [a for a in x[i + 1 :] if not a.is_scalar] or [identity(x[i].cols)]
+        return product(*scale, OPERATORS["kron"](transpose(product(*after)), product(*before)))
+
     def trace_rule(self, i: int) -> str:
         return "trace-cyclic"
 
@@ -133,10 +165,15 @@ class Product(Multilinear):
         matrices = [a for a in x if not a.is_scalar]
         if all(NONNEGATIVE in k for k in known):
             found.add(POSITIVE if all(POSITIVE in k for k in known) else NONNEGATIVE)
+        if len(matrices) < 2 and all(WITHIN in k for k in known):
+            found.add(INSIDE if any(INSIDE in k for k in known) else WITHIN)
         if all(INTEGER in k for k in known):
             found.add(INTEGER)
         if not matrices:
             return frozenset(found)
+        for fact in (COLUMNS, ROWS):
+            if all(fact in k for k in known):
+                found.add(fact)
         inner = [facts(a) for a in matrices]
         positive = all(POSITIVE in k for k in scalars)
         for fact in (INVERTIBLE, ORTHOGONAL, DIAGONAL):
@@ -146,8 +183,8 @@ class Product(Multilinear):
                 found.add(fact)
         if len(matrices) == 1:
             found |= inner[0] & {SYMMETRIC}
-            if positive:
-                found |= inner[0] & {PSD, SPD}
+            if all(NONNEGATIVE in k for k in scalars):
+                found |= inner[0] & ({PSD, SPD} if positive else {PSD})
         elif _is_palindrome(matrices):
             middle = matrices[len(matrices) // 2]
             odd = len(matrices) % 2 == 1
@@ -156,24 +193,54 @@ class Product(Multilinear):
             if all(NONNEGATIVE in k for k in scalars) and (not odd or has(middle, PSD)):
                 outer = all(has(a, INVERTIBLE) for a in matrices)
                 found.add(SPD if outer and positive and (not odd or has(middle, SPD)) else PSD)
+        elif len(matrices) == 2 and {a.op.name for a in matrices} & {"kron", "khatri_rao"}:
+            from matcalc.primitives.semidefinite import of_pair
+
+            pair = of_pair(*matrices)
+            found |= pair if all(NONNEGATIVE in k for k in scalars) else pair & {SYMMETRIC}
         return frozenset(found)
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
+        from matcalc.primitives.reference import matrix_product
+
         out: Any = None
-        scale: Any = 1
+        scale: Any = None
         for a in x:
             if a.shape == (1, 1) and out is not None and out.shape[1] != 1:
-                scale = scale * a[0, 0]
+                scale = a[0, 0] if scale is None else scale * a[0, 0]
             elif out is None:
                 out = a
+            elif out.shape == (1, 1):
+                out = a * out[0, 0]
             else:
-                out = a * out[0, 0] if out.shape == (1, 1) else out.dot(a) if a.shape != (1, 1) else out * a[0, 0]
-        return out * scale
+                out = matrix_product(out, a) if a.shape != (1, 1) else out * a[0, 0]
+        return out if scale is None else out * scale
 
 
 def _is_palindrome(factors: list[Expr]) -> bool:
     """Whether the product reads A*B*...*B'*A'."""
-    return all(factors[-1 - i] is factors[i].T for i in range(len(factors) // 2))
+    return all(mirrored(factors[i], factors[-1 - i]) for i in range(len(factors) // 2))
+
+
+def mirrored(a: Expr, b: Expr) -> bool:
+    """Whether one matrix is the transpose of the other, as can be seen from how they are put together."""
+    if a is b:
+        return has(a, SYMMETRIC)
+    if a.op is TRANSPOSE or b.op is TRANSPOSE:
+        return (a.args[0] is b if a.op is TRANSPOSE else b.args[0] is a) or (
+            a.op is b.op and mirrored(a.args[0], b.args[0])
+        )
+    if a.op is not b.op or len(a.args) != len(b.args) or a.shape != (b.cols, b.rows):
+        return False
+    if a.op is PRODUCT:
+        scalars = [[u for u in e.args if u.is_scalar] for e in (a, b)]
+        first, last = ([u for u in e.args if not u.is_scalar] for e in (a, b))
+        if scalars[0] != scalars[1] or len(first) != len(last):
+            return False
+        return all(mirrored(u, v) for u, v in zip(first, reversed(last), strict=True))
+    if a.op.name == "kron" or a.op is ADD or a.op is HADAMARD:
+        return all(u is v if u.is_scalar else mirrored(u, v) for u, v in zip(a.args, b.args, strict=True))
+    return False
 
 
 @final
@@ -198,12 +265,18 @@ class Hadamard(Multilinear):
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return hadamard(*x[:i], *x[i + 1 :], g)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return OPERATORS["diag"](OPERATORS["vec"](hadamard(*x[:i], *x[i + 1 :])))
+
     def trace_rule(self, i: int) -> str:
         return "trace-hadamard"
 
     def facts(self, x: Args) -> Facts:
         known = [facts(a) for a in x]
-        found = frozenset.intersection(*known) & {SYMMETRIC, PSD, SPD, POSITIVE, NONNEGATIVE}  # PSD: Schur's theorem
+        # PSD is Schur's theorem.
+        found = frozenset.intersection(*known) & {SYMMETRIC, PSD, SPD, POSITIVE, NONNEGATIVE, WITHIN}
+        if WITHIN in found and any(INSIDE in k for k in known):
+            found |= {INSIDE}
         return found | {DIAGONAL} if any(DIAGONAL in k for k in known) else found
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
@@ -242,13 +315,19 @@ class Power(Smooth):
 
     def facts(self, x: Args) -> Facts:
         base, exponent = facts(x[0]), number_of(x[1])
-        if POSITIVE in base:
-            return frozenset({POSITIVE})
-        if isinstance(exponent, int) and exponent > 0 and (exponent % 2 == 0 or NONNEGATIVE in base):
-            return frozenset({NONNEGATIVE}) | (base & {SYMMETRIC})
         if not x[1].is_scalar:
-            return frozenset()
-        return base & {SYMMETRIC, DIAGONAL} if isinstance(exponent, int) and exponent > 0 else base & {SYMMETRIC}
+            return base & {POSITIVE}
+        kept = base & {POSITIVE, SYMMETRIC}
+        if exponent is None:
+            return kept
+        # Where the exponent is no whole number the power is defined for x >= 0 only.
+        if NONNEGATIVE in base or not isinstance(exponent, int) or exponent % 2 == 0:
+            kept |= {NONNEGATIVE}
+        if exponent > 0:
+            kept |= base & {WITHIN, INSIDE}
+        if isinstance(exponent, int) and exponent > 0:
+            kept |= base & {DIAGONAL, PSD}  # PSD: Schur's theorem
+        return kept
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return x[0] ** x[1]
@@ -272,11 +351,14 @@ class Transpose(Linear):
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return transpose(g)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return commutation(*x[0].shape)
+
     def trace_rule(self, i: int) -> str:
         return "trace-transpose"
 
     def facts(self, x: Args) -> Facts:
-        return facts(x[0]) - {CONSTANT}
+        return transposed(facts(x[0]))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return x[0].T

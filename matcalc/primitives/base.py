@@ -1,9 +1,9 @@
 """What a primitive states, and what follows from it.
 
-kind           it states                                            and gets
-Linear         ``adjoint``: linear in all arguments together        its differential: itself
-Multilinear    ``adjoint`` for each slot: linear in each argument   the product rule
-Smooth         ``differential``, built from the two kinds above     its adjoint, by transposing the differential
+kind          it states                                              and gets
+Linear        ``adjoint``, ``matrix``: linear in all arguments       its differential: itself
+Multilinear   ``adjoint``, ``matrix`` for each slot: linear in each  the product rule
+Smooth        ``differential``, built from the two kinds above       its adjoint and its matrix, from the differential
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zlib import crc32
 
 from matcalc.dims import ONE, SCALAR, Dim, Shape, dim
 from matcalc.expr import Expr, make
-from matcalc.facts import NOTHING, Facts
+from matcalc.facts import DIAGONAL, INSIDE, NONNEGATIVE, NOTHING, PSD, SYMMETRIC, Facts
 from matcalc.references import REFERENCES
 
 # Dimensions in the shape rules of primitives.
@@ -135,6 +135,14 @@ class Primitive(ABC):
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         """``L* g`` for the map L from slot ``i`` to the value, with ⟨g, L dx⟩ = ⟨L* g, dx⟩; of linear slots only."""
         raise TypeError(f"{type(self).__name__} is not linear in slot {i}")
+
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        """``M`` with ``vec(L dx) = M*vec(dx)`` for the map L from slot ``i`` to the value; of linear slots only."""
+        raise TypeError(f"{type(self).__name__} is not linear in slot {i}")
+
+    def jacobian(self, i: int, y: Expr, x: Args) -> Expr | None:
+        """``J`` with ``vec(dy) = J*vec(dx)`` for slot ``i``, where it has a shorter form than the differential gives."""
+        return None
 
     def linear_in(self, i: int) -> bool:
         return False
@@ -259,9 +267,8 @@ class Zeros(Shaped, Leaf):
     is_zero = True
 
     def facts(self, x: Args) -> Facts:
-        return frozenset(
-            {"symmetric", "diagonal", "psd", "nonnegative"} if self.shape[0] is self.shape[1] else {"nonnegative"}
-        )
+        square = self.shape[0] is self.shape[1]
+        return frozenset({NONNEGATIVE, INSIDE} | ({SYMMETRIC, DIAGONAL, PSD} if square else set()))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from matcalc.expr import OPERATORS, Expr
-from matcalc.facts import NONNEGATIVE, POSITIVE
+from matcalc.facts import INSIDE, NONNEGATIVE, POSITIVE, WITHIN
 from matcalc.primitives import algebra as algebra  # puts the operators that the rows are written with in place
 from matcalc.primitives.base import make, zeros
 from matcalc.primitives.functions import Known, Slope
@@ -79,8 +79,8 @@ log1p: Known = row(
 )
 expm1: Known = row("expm1", keeps_sign=True, slope=lambda y, x: exp(x), latex=r"\operatorname{expm1}")
 sqrt: Known = row("sqrt", keeps_sign=True, slope=lambda y, x: (2 * y) ** -1, keeps=(NONNEGATIVE,), domain="x > 0")
-sin: Known = row("sin", slope=lambda y, x: cos(x))
-cos: Known = row("cos", slope=lambda y, x: -sin(x))
+sin: Known = row("sin", slope=lambda y, x: cos(x), keeps=(WITHIN,))
+cos: Known = row("cos", slope=lambda y, x: -sin(x), keeps=(WITHIN,))
 tan: Known = row("tan", slope=lambda y, x: 1 + y.square())
 asin: Known = row(
     "asin",
@@ -102,7 +102,7 @@ atan: Known = row(
 )
 sinh: Known = row("sinh", keeps_sign=True, slope=lambda y, x: cosh(x))
 cosh: Known = row("cosh", slope=lambda y, x: sinh(x), keeps=(POSITIVE,))
-tanh: Known = row("tanh", keeps_sign=True, slope=lambda y, x: 1 - y.square())
+tanh: Known = row("tanh", keeps_sign=True, slope=lambda y, x: 1 - y.square(), keeps=(INSIDE,))
 abs_: Known = row(
     "abs",
     keeps_sign=True,
@@ -113,14 +113,16 @@ abs_: Known = row(
     keeps=(NONNEGATIVE,),
     kink="abs has slope 0 at 0, as PyTorch",
 )
-sign: Known = row("sign", slope=_none, latex=r"\operatorname{sign}", kink="sign has slope 0 at 0, as PyTorch")
+sign: Known = row(
+    "sign", slope=_none, latex=r"\operatorname{sign}", keeps=(WITHIN,), kink="sign has slope 0 at 0, as PyTorch"
+)
 sigmoid: Known = row(
     "sigmoid",
     slope=lambda y, x: y * (1 - y),
     value=lambda t: 1 / (1 + exp.value(-t)),
     code="{rt}.sigmoid({x})",
     latex=r"\sigma",
-    keeps=(POSITIVE,),
+    keeps=(POSITIVE, INSIDE),
 )
 softplus: Known = row(
     "softplus",
@@ -146,7 +148,7 @@ step: Known = row(
     value=lambda t: t * 0 + (1 if t > 0 else 0),
     code="{rt}.step({x})",
     latex=r"\operatorname{step}",
-    keeps=(NONNEGATIVE,),
+    keeps=(NONNEGATIVE, WITHIN),
     kink="step is 0 at 0 and has slope 0 there",
 )
 erf: Known = row(
@@ -155,6 +157,7 @@ erf: Known = row(
     slope=lambda y, x: _TWO_OVER_ROOT_PI * exp(-x.square()),
     code="{rt}.erf({x})",
     latex=r"\operatorname{erf}",
+    keeps=(INSIDE,),
 )
 silu: Known = row(
     "silu",

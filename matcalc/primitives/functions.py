@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeAlias, final
 
 from matcalc.dims import Shape
 from matcalc.expr import Expr, make
-from matcalc.facts import NONNEGATIVE, POSITIVE, SYMMETRIC, Facts, facts
+from matcalc.facts import NONNEGATIVE, POSITIVE, SYMMETRIC, Facts, facts, size_of_entries
 from matcalc.primitives.base import Args, Same, Sizes, Smooth
 
 Slope: TypeAlias = Callable[[Expr, Expr], Expr]
@@ -144,6 +144,8 @@ class Elementwise(Smooth):
     def facts(self, x: Args) -> Facts:
         kept = self.function.keeps if self.order == 0 else frozenset()
         of = facts(x[0])
+        if isinstance(self.function, Defined) and self.order == 0:
+            kept = size_of_entries(facts(self.function.body(0)))
         if self.order == 0 and self.function.keeps_sign:
             kept |= of & {POSITIVE, NONNEGATIVE}
         return kept | (of & {SYMMETRIC})

@@ -8,7 +8,19 @@ from typing import Any, final
 from matcalc.dims import ONE, SCALAR, Dim, Shape
 from matcalc.errors import LimitError
 from matcalc.expr import OPERATORS, Expr, ExprLike, Number, make
-from matcalc.facts import INTEGER, NONNEGATIVE, ORTHOGONAL, POSITIVE, SPD, SYMMETRIC, Facts
+from matcalc.facts import (
+    COLUMNS,
+    INSIDE,
+    INTEGER,
+    NONNEGATIVE,
+    ORTHOGONAL,
+    POSITIVE,
+    ROWS,
+    SPD,
+    SYMMETRIC,
+    WITHIN,
+    Facts,
+)
 from matcalc.primitives.base import Args, Leaf, Option, Shaped, Sizes, Zeros, zeros
 
 
@@ -35,6 +47,8 @@ class Const(Leaf):
 
     def facts(self, x: Args) -> Facts:
         found = {POSITIVE} if self.number > 0 else set()
+        if -1 <= self.number <= 1:
+            found |= {COLUMNS, ROWS, WITHIN} if self.number == 1 else {WITHIN if self.number == -1 else INSIDE}
         return frozenset(found | {INTEGER} if isinstance(self.number, int) else found)
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
@@ -124,7 +138,7 @@ class Identity(Leaf):
         return (self.order, self.order)
 
     def facts(self, x: Args) -> Facts:
-        return frozenset({SPD, ORTHOGONAL, "diagonal", NONNEGATIVE})
+        return frozenset({SPD, ORTHOGONAL, "diagonal", NONNEGATIVE, COLUMNS, ROWS, WITHIN})
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
@@ -139,7 +153,11 @@ class Ones(Shaped, Leaf):
     name = "ones"
 
     def facts(self, x: Args) -> Facts:
-        return frozenset({POSITIVE, "psd"} if self.shape[0] is self.shape[1] else {POSITIVE})
+        found = {POSITIVE, WITHIN}
+        if self.shape[0] is self.shape[1]:
+            found.add("psd")
+        found |= {fact for fact, d in zip((COLUMNS, ROWS), self.shape, strict=True) if d is ONE}
+        return frozenset(found)
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
@@ -166,7 +184,8 @@ class Commutation(Leaf):
         return (self.m * self.n, self.m * self.n)
 
     def facts(self, x: Args) -> Facts:
-        return frozenset({ORTHOGONAL, NONNEGATIVE} | ({SYMMETRIC} if self.m is self.n or ONE in self.shape else set()))
+        found = {ORTHOGONAL, NONNEGATIVE, COLUMNS, ROWS, WITHIN}
+        return frozenset(found | ({SYMMETRIC} if self.m is self.n or ONE in self.shape else set()))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
@@ -231,7 +250,8 @@ def ones(rows: Dim, cols: Dim = ONE) -> Expr:
 
 
 def commutation(rows: Dim, cols: Dim) -> Expr:
-    return make(Commutation(rows, cols))
+    """The commutation matrix; where a dimension is one it is the identity."""
+    return identity(rows * cols) if rows is ONE or cols is ONE else make(Commutation(rows, cols))
 
 
 def differential_of(e: Expr) -> Expr:

@@ -6,11 +6,25 @@ from typing import Any, final
 
 from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.expr import Expr, make, postorder
-from matcalc.facts import DIAGONAL, INVERTIBLE, NONNEGATIVE, ORTHOGONAL, POSITIVE, PSD, SPD, SYMMETRIC, Facts, facts
+from matcalc.facts import (
+    COLUMNS,
+    DIAGONAL,
+    INVERTIBLE,
+    NONNEGATIVE,
+    ORTHOGONAL,
+    POSITIVE,
+    PSD,
+    ROWS,
+    SPD,
+    SYMMETRIC,
+    Facts,
+    facts,
+)
 from matcalc.primitives.algebra import Add, Product, add, power, product, transpose
 from matcalc.primitives.base import Args, Same, Sizes, Smooth, m, n, zeros
 from matcalc.primitives.leaves import Index, const, identity, number_of
 from matcalc.primitives.loops import free_indices, indexed_sum
+from matcalc.primitives.products import KRON
 from matcalc.primitives.reductions import tr
 from matcalc.primitives.structure import HCat, VCat, sliced
 
@@ -41,7 +55,7 @@ class Inv(Smooth):
         return -y @ dx[0] @ y
 
     def facts(self, x: Args) -> Facts:
-        return (facts(x[0]) & {SYMMETRIC, SPD, DIAGONAL, ORTHOGONAL}) | {INVERTIBLE}
+        return (facts(x[0]) & {SYMMETRIC, SPD, DIAGONAL, ORTHOGONAL, COLUMNS, ROWS}) | {INVERTIBLE}
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         from matcalc.primitives.reference import inverse
@@ -218,7 +232,7 @@ class MatrixPower(Smooth):
         return above if sign > 0 else below if sign < 0 else above + below
 
     def facts(self, x: Args) -> Facts:
-        kept = facts(x[0]) & {SYMMETRIC, PSD, SPD, DIAGONAL, ORTHOGONAL, INVERTIBLE}
+        kept = facts(x[0]) & {SYMMETRIC, PSD, SPD, DIAGONAL, ORTHOGONAL, INVERTIBLE, COLUMNS, ROWS}
         number = number_of(x[1])
         if SYMMETRIC in kept and isinstance(number, int) and number % 2 == 0:
             kept |= {PSD} if number > 0 else {SPD}
@@ -254,11 +268,9 @@ class Expm(Smooth):
         return (known & {DIAGONAL}) | ({SPD} if SYMMETRIC in known else {INVERTIBLE})
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
-        import mpmath
+        from matcalc.primitives.reference import exponential
 
-        from matcalc.primitives.reference import from_mp, to_mp
-
-        return from_mp(mpmath.expm(to_mp(x[0]), method="taylor"))
+        return exponential(x[0])
 
 
 @final
@@ -297,6 +309,15 @@ class ExpmFrechet(Smooth):
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return self.construct((transpose(x[0]), g))
+
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        # vec L(A, E) is the integral of kron(exp(s*A)', exp((1 - s)*A)) times vec E, and that is the corner of an
+        # exponential of blocks as L itself (Van Loan 1978).
+        order = x[0].rows
+        whole, none = order * order, zeros((order * order, order * order))
+        left, right = KRON((identity(order)), x[0]), KRON(transpose(x[0]), identity(order))
+        blocks = VCat()(HCat()(left, identity(whole)), HCat()(none, right))
+        return sliced(EXPM.construct((blocks,)), (ONE, whole), (whole + 1, whole + whole))
 
     def trace_rule(self, i: int) -> str:
         return "trace-frechet"

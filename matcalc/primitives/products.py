@@ -6,11 +6,25 @@ from typing import Any, final
 
 from matcalc.dims import SCALAR
 from matcalc.expr import OPERATORS, Expr
-from matcalc.facts import DIAGONAL, INVERTIBLE, NONNEGATIVE, ORTHOGONAL, POSITIVE, PSD, SPD, SYMMETRIC, Facts, facts
+from matcalc.facts import (
+    COLUMNS,
+    DIAGONAL,
+    INVERTIBLE,
+    NONNEGATIVE,
+    ORTHOGONAL,
+    POSITIVE,
+    PSD,
+    ROWS,
+    SPD,
+    SYMMETRIC,
+    WITHIN,
+    Facts,
+    facts,
+)
 from matcalc.primitives.algebra import Product, product, transpose
 from matcalc.primitives.base import Args, Multilinear, Sizes, m, n, p, q
-from matcalc.primitives.leaves import Identity, identity, ones
-from matcalc.primitives.structure import reshape
+from matcalc.primitives.leaves import Identity, commutation, identity, ones
+from matcalc.primitives.structure import diagonal, reshape, vec
 
 
 @final
@@ -44,12 +58,20 @@ class Kron(Multilinear):
         across = kron(a, ones(*b.shape)) * g
         return kron(ones(a.rows).T, identity(b.rows)) @ across @ kron(ones(a.cols), identity(b.cols))
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        # vec(kron(A, B)) is kron(vec(A), vec(B)) with the rows of A and the columns of B exchanged (MN19 3.7).
+        a, b = x
+        exchange = kron(identity(a.cols), kron(commutation(b.cols, a.rows), identity(b.rows)))
+        beside = kron(identity(a.rows * a.cols), vec(b)) if i == 0 else kron(vec(a), identity(b.rows * b.cols))
+        return exchange @ beside
+
     def trace_rule(self, i: int) -> str:
         return "trace-kronecker"
 
     def facts(self, x: Args) -> Facts:
         both = facts(x[0]) & facts(x[1])
-        return both & {SYMMETRIC, PSD, SPD, DIAGONAL, ORTHOGONAL, INVERTIBLE, POSITIVE, NONNEGATIVE}
+        kept = {SYMMETRIC, PSD, SPD, DIAGONAL, ORTHOGONAL, INVERTIBLE, POSITIVE, NONNEGATIVE, WITHIN, COLUMNS, ROWS}
+        return both & kept
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         a, b = x
@@ -77,11 +99,19 @@ class KhatriRao(Multilinear):
             return kron(identity(a.rows), ones(b.rows).T) @ (kron(ones(a.rows), b) * g)
         return kron(ones(a.rows).T, identity(b.rows)) @ (khatri_rao(a, ones(*b.shape)) * g)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        # The value is (A (x) 1) .* (1 (x) B), each factor spread to its size.
+        a, b = x
+        if i == 0:
+            return diagonal(vec(kron(ones(a.rows), b))) @ kron(identity(a.rows * a.cols), ones(b.rows))
+        spread = kron(identity(b.cols), kron(ones(a.rows), identity(b.rows)))
+        return diagonal(vec(kron(a, ones(b.rows)))) @ spread
+
     def trace_rule(self, i: int) -> str:
         return "trace-khatri-rao"
 
     def facts(self, x: Args) -> Facts:
-        return facts(x[0]) & facts(x[1]) & {POSITIVE, NONNEGATIVE}
+        return facts(x[0]) & facts(x[1]) & {POSITIVE, NONNEGATIVE, WITHIN, COLUMNS}
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         a, b = x
@@ -106,6 +136,9 @@ class Inner(Multilinear):
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return product(g, x[1 - i])
+
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return transpose(vec(x[1 - i]))
 
     def trace_rule(self, i: int) -> str:
         return "trace-inner"
@@ -167,5 +200,7 @@ def inner(a: Expr, b: Expr) -> Expr:
 
 
 OPERATORS["inner"] = inner
+OPERATORS["kron"] = kron
+OPERATORS["khatri_rao"] = khatri_rao
 
 __all__ = ["INNER", "KHATRI_RAO", "KRON", "Inner", "KhatriRao", "Kron", "inner", "khatri_rao", "kron"]

@@ -7,12 +7,24 @@ from typing import Any, ClassVar, final
 
 from matcalc.dims import ONE, SCALAR, Dim, Shape
 from matcalc.expr import OPERATORS, Expr, make
-from matcalc.facts import NONNEGATIVE, POSITIVE, PSD, Facts, facts, signs_of_diagonal
+from matcalc.facts import (
+    COLUMNS,
+    NONNEGATIVE,
+    POSITIVE,
+    PSD,
+    ROWS,
+    WITHIN,
+    Facts,
+    facts,
+    signs_of_diagonal,
+    size_of_entries,
+)
 from matcalc.primitives.algebra import add, power, product
 from matcalc.primitives.base import AXIS, Args, Linear, Option, Primitive, Same, Sizes, Smooth, m, n, zeros
 from matcalc.primitives.elementwise import exp, sign
 from matcalc.primitives.leaves import identity, ones, size
-from matcalc.primitives.products import inner
+from matcalc.primitives.products import inner, kron
+from matcalc.primitives.structure import diagonal, vec
 
 
 class _Reduction(Primitive):
@@ -33,6 +45,19 @@ class _Reduction(Primitive):
             return product(kept, ones(*a.shape))
         return product(ones(a.rows), kept) if self.axis == 0 else product(kept, ones(a.cols).T)
 
+    def selection(self, a: Expr) -> Expr:
+        """The matrix of the sum under vec."""
+        if self.axis is None:
+            return ones(a.rows * a.cols).T
+        rows, cols = identity(a.rows), identity(a.cols)
+        return kron(cols, ones(a.rows).T) if self.axis == 0 else kron(ones(a.cols).T, rows)
+
+    def summed(self, a: Expr) -> Facts:
+        """Which sums of a matrix shaped as ``a`` are one, if they are one in each part."""
+        if self.axis is None:
+            return frozenset({COLUMNS} if a.cols is ONE else {ROWS} if a.rows is ONE else ())
+        return frozenset({COLUMNS if self.axis == 0 else ROWS})
+
     def count(self, a: Expr) -> Dim:
         """How many entries go into one number."""
         return a.rows * a.cols if self.axis is None else a.shape[self.axis]
@@ -52,15 +77,22 @@ class Sum(_Reduction, Linear):
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return self.over(x[0], g)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return self.selection(x[0])
+
     def trace_rule(self, i: int) -> str:
         return "trace-ones"
 
     def facts(self, x: Args) -> Facts:
-        return (
-            facts(x[0]) & {POSITIVE, NONNEGATIVE}
-            if PSD not in facts(x[0]) or self.axis is not None
-            else frozenset({NONNEGATIVE})
-        )
+        known = facts(x[0])
+        found = known & {POSITIVE, NONNEGATIVE}
+        if PSD in known and self.axis is None:
+            found |= {NONNEGATIVE}
+        if self.axis is None:  # of a column, of a row
+            sums = {fact for fact, d in ((COLUMNS, x[0].cols), (ROWS, x[0].rows)) if d is ONE and fact in known}
+            return found | ({COLUMNS, ROWS, POSITIVE, WITHIN} if sums else set())
+        own = COLUMNS if self.axis == 0 else ROWS
+        return found | ({own, POSITIVE, WITHIN} if own in known else set())
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
@@ -81,11 +113,15 @@ class Mean(_Reduction, Linear):
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return product(power(size(self.count(x[0])), -1), self.over(x[0], g))
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return product(power(size(self.count(x[0])), -1), self.selection(x[0]))
+
     def trace_rule(self, i: int) -> str:
         return "trace-ones"
 
     def facts(self, x: Args) -> Facts:
-        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+        across = {COLUMNS} if self.axis == 1 else {ROWS} if self.axis == 0 else set()
+        return size_of_entries(facts(x[0])) | (facts(x[0]) & across)
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import mpmath
@@ -114,7 +150,7 @@ class Max(_Reduction, Smooth):
         return inner(chosen, dx[0]) if self.axis is None else make(Sum(self.axis), (chosen * dx[0],))
 
     def facts(self, x: Args) -> Facts:
-        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+        return size_of_entries(facts(x[0]))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
@@ -141,7 +177,7 @@ class ArgMax(_Reduction, Smooth):
         return zeros(y.shape)
 
     def facts(self, x: Args) -> Facts:
-        return frozenset({NONNEGATIVE})
+        return frozenset({NONNEGATIVE, WITHIN}) | self.summed(x[0])
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import mpmath
@@ -168,6 +204,9 @@ class Trace(Linear):
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return product(g, identity(x[0].rows))
+
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return vec(identity(x[0].rows)).T
 
     def trace_rule(self, i: int) -> str:
         return "trace-identity"
@@ -284,8 +323,17 @@ class Softmax(_Softmax):
     def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
         return y * (dx[0] - self.spread(y, self.weighted(y, dx[0])))
 
+    def jacobian(self, i: int, y: Expr, x: Args) -> Expr:
+        # diag(s) - s*s' for each column (row) s, in blocks.
+        if ONE in y.shape:
+            s = vec(y)
+        else:
+            khatri_rao = OPERATORS["khatri_rao"]
+            s = khatri_rao(identity(y.cols), y) if self.axis == 0 else khatri_rao(y.T, identity(y.rows))
+        return diagonal(vec(y)) - s @ s.T
+
     def facts(self, x: Args) -> Facts:
-        return frozenset({POSITIVE})
+        return frozenset({POSITIVE, WITHIN}) | self.summed(x[0])
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy

@@ -66,5 +66,41 @@ def determinant(a: Any) -> Any:
     return mpmath.det(to_mp(a)) if a.size else mpmath.mpf(1)
 
 
+_SMALL = 1000  # multiplications
+
+
 def matrix_product(a: Any, b: Any) -> Any:
-    return a.dot(b)
+    """The product; in large matrices zeros are passed over, as those of Jacobians have many."""
+    if a.shape[0] * a.shape[1] * b.shape[1] <= _SMALL:
+        return a.dot(b)
+    import numpy
+
+    out = numpy.zeros((a.shape[0], b.shape[1]), dtype=int).astype(object)
+    places = [numpy.flatnonzero(row) for row in b.astype(bool)]
+    for total, row in zip(out, a, strict=True):
+        for k in numpy.flatnonzero(row.astype(bool)):
+            total[places[k]] += b[k, places[k]] * row[k]
+    return out
+
+
+_SCALED = 8  # the series is that of a matrix of norm 2^-8 at most
+
+
+def exponential(a: Any) -> Any:
+    """exp(A), by Taylor's series of A/2^s, squared s times; zeros of large matrices are passed over."""
+    import mpmath
+    import numpy
+
+    largest = abs(a).sum(axis=1).max() if a.size else 0
+    squarings = max(0, int(mpmath.ceil(mpmath.log(largest, 2))) + _SCALED) if largest else 0
+    with mpmath.workprec(mpmath.mp.prec + 2 * squarings + 20):
+        small = a * mpmath.ldexp(1, -squarings)
+        out = term = numpy.eye(len(a), dtype=int).astype(object)
+        terms = 0
+        while abs(term).max() > mpmath.eps:
+            terms += 1
+            term = matrix_product(term, small) * (mpmath.mpf(1) / terms)
+            out = out + term
+        for _ in range(squarings):
+            out = matrix_product(out, out)
+    return out * mpmath.mpf(1)

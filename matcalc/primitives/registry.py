@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from matcalc.dims import Shape
-from matcalc.primitives import algebra, convolution, elementwise, leaves, loops, matrix, products, reductions, structure
+from matcalc.primitives import (
+    algebra,
+    convolution,
+    elementwise,
+    leaves,
+    loops,
+    maps,
+    matrix,
+    products,
+    reductions,
+    structure,
+)
 from matcalc.primitives.base import Option, Primitive, Zeros
 from matcalc.primitives.functions import Elementwise
 
@@ -34,13 +45,13 @@ PRIMITIVES: tuple[type[Primitive], ...] = (
     leaves.Pi, leaves.Identity, leaves.Ones, leaves.Commutation,
     algebra.Add, algebra.Product, algebra.Hadamard, algebra.Power, algebra.Transpose,
     products.Kron, products.KhatriRao, products.Inner,
-    Elementwise,
+    Elementwise, maps.Mapped,
     reductions.Sum, reductions.Mean, reductions.Max, reductions.ArgMax, reductions.Trace,
     reductions.Norm2, reductions.Norm1, reductions.Softmax, reductions.LogSumExp, reductions.LogSoftmax,
     structure.Diagonal, structure.DiagonalPart, structure.Vec, structure.Reshape, structure.HCat, structure.VCat,
     structure.Slice, structure.Unit,
     matrix.Inv, matrix.Det, matrix.LogDet, matrix.Adj, matrix.Pinv, matrix.MatrixPower, matrix.Expm, matrix.ExpmFrechet,
-    convolution.Conv, convolution.Corr, convolution.Flip, convolution.Crop, convolution.Pad,
+    convolution.Conv, convolution.Corr, convolution.ConvMatrix, convolution.Flip, convolution.Crop, convolution.Pad,
     loops.IndexedSum,
 )  # fmt: skip
 

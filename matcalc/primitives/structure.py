@@ -6,11 +6,25 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias, final
 
 from matcalc.dims import ONE, Dim, Shape, dim
-from matcalc.expr import DimMismatch, Expr, make
-from matcalc.facts import DIAGONAL, NONNEGATIVE, POSITIVE, PSD, SPD, SYMMETRIC, Facts, facts, signs_of_diagonal
+from matcalc.expr import OPERATORS, DimMismatch, Expr, make
+from matcalc.facts import (
+    COLUMNS,
+    DIAGONAL,
+    NONNEGATIVE,
+    POSITIVE,
+    PSD,
+    ROWS,
+    SPD,
+    SYMMETRIC,
+    WITHIN,
+    Facts,
+    facts,
+    signs_of_diagonal,
+    size_of_entries,
+)
 from matcalc.primitives.algebra import product
 from matcalc.primitives.base import Args, Linear, Option, Primitive, Same, Shaped, Sizes, Smooth, m, n, zeros
-from matcalc.primitives.leaves import number_of
+from matcalc.primitives.leaves import identity, number_of
 
 
 @final
@@ -32,6 +46,9 @@ class Diagonal(Linear):
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return diagonal_part(g)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return OPERATORS["khatri_rao"](identity(x[0].rows), identity(x[0].rows))
+
     def trace_rule(self, i: int) -> str:
         return "trace-diagonal"
 
@@ -40,7 +57,7 @@ class Diagonal(Linear):
         return frozenset(
             {DIAGONAL}
             | ({SPD} if POSITIVE in known else {PSD} if NONNEGATIVE in known else set())
-            | (known & {NONNEGATIVE})
+            | (known & {NONNEGATIVE, WITHIN})
         )
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
@@ -71,11 +88,14 @@ class DiagonalPart(Linear):
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return diagonal(g)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return OPERATORS["khatri_rao"](identity(x[0].rows), identity(x[0].rows)).T
+
     def trace_rule(self, i: int) -> str:
         return "trace-diagonal"
 
     def facts(self, x: Args) -> Facts:
-        return signs_of_diagonal(facts(x[0]))
+        return signs_of_diagonal(facts(x[0])) | (facts(x[0]) & {WITHIN})
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return x[0].diagonal().reshape(-1, 1)
@@ -98,11 +118,14 @@ class Vec(Linear):
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return reshape(g, x[0].shape)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return identity(y.rows * y.cols)
+
     def trace_rule(self, i: int) -> str:
         return "trace-vec"
 
     def facts(self, x: Args) -> Facts:
-        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+        return size_of_entries(facts(x[0]))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return x[0].reshape(-1, 1, order="F")
@@ -127,11 +150,14 @@ class Reshape(Shaped, Linear):
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return reshape(g, x[0].shape)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return identity(y.rows * y.cols)
+
     def trace_rule(self, i: int) -> str:
         return "trace-vec"
 
     def facts(self, x: Args) -> Facts:
-        return facts(x[0]) & {POSITIVE, NONNEGATIVE}
+        return size_of_entries(facts(x[0]))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return x[0].reshape(self.size(sizes), order="F")
@@ -155,11 +181,20 @@ class _Concatenation(Linear):
         block: Where = (first, first + x[i].shape[self.axis] - 1)
         return sliced(g, block, ALL) if self.axis == 0 else sliced(g, ALL, block)
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        before = sum((a.shape[self.axis] for a in x[:i]), dim(0))
+        own, whole, across = x[i].shape[self.axis], y.shape[self.axis], y.shape[1 - self.axis]
+        if self.axis == 1:  # the blocks of vec are whole columns
+            before, own, whole, across = before * across, own * across, whole * across, ONE
+        placed = sliced(identity(whole), ALL, (before + 1, before + own))
+        return OPERATORS["kron"](identity(across), placed)
+
     def trace_rule(self, i: int) -> str:
         return "trace-blocks"
 
     def facts(self, x: Args) -> Facts:
-        return frozenset.intersection(*map(facts, x)) & {POSITIVE, NONNEGATIVE}
+        found = frozenset.intersection(*map(facts, x))
+        return size_of_entries(found) | (found & {COLUMNS if self.axis == 1 else ROWS})
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
@@ -241,11 +276,23 @@ class Slice(Linear):
             g = _padded(HCat(), g, self.col, cols, lambda k: (g.rows, k))
         return g
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        indices = list(x[1:])
+
+        def selected(where: Where, length: Dim) -> Expr:
+            if where == AT:
+                return unit(indices.pop(0), length).T
+            return sliced(identity(length), where, ALL)
+
+        rows = selected(self.row, x[0].rows)
+        return OPERATORS["kron"](selected(self.col, x[0].cols), rows)
+
     def trace_rule(self, i: int) -> str:
         return "trace-entry"
 
     def facts(self, x: Args) -> Facts:
-        kept = facts(x[0]) & {POSITIVE, NONNEGATIVE}
+        kept = size_of_entries(facts(x[0]))
+        kept |= facts(x[0]) & {fact for fact, where in ((COLUMNS, self.row), (ROWS, self.col)) if where == ALL}
         if self.row == self.col and x[1:2] == x[2:]:  # on the diagonal
             kept |= facts(x[0]) & {SYMMETRIC, PSD, SPD, DIAGONAL}
         return kept
@@ -305,7 +352,7 @@ class Unit(Smooth):
         return zeros(y.shape)
 
     def facts(self, x: Args) -> Facts:
-        return frozenset({NONNEGATIVE})
+        return frozenset({NONNEGATIVE, WITHIN, COLUMNS})
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         import numpy
@@ -345,6 +392,9 @@ def sliced(a: Expr, row: Where, col: Where, *indices: Expr) -> Expr:
         col = ALL
     return a if row == ALL and col == ALL else Slice(row, col).construct((a, *indices))
 
+
+OPERATORS["diag"] = diagonal
+OPERATORS["vec"] = vec
 
 __all__ = [
     "ALL",

@@ -6,13 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from matcalc.dims import shape_text
-from matcalc.expr import Expr
+from matcalc.errors import LimitError
+from matcalc.expr import Expr, substitute
+from matcalc.primitives.leaves import differential_of
 from matcalc.printing.parts import name_parts, names_in
 from matcalc.printing.printer import Printer
 from matcalc.printing.text import printer
 
 if TYPE_CHECKING:
-    from matcalc.results import Gradient
+    from matcalc.results import Derivative
+
+
+_SHORT = 40  # characters of the left side of a differential
 
 
 def definitions(
@@ -52,15 +57,19 @@ def latex_document(
     preferred: Mapping[Expr, str] | None = None,
     taken: Iterable[str] = (),
     parts: bool = True,
+    left: str = "",
 ) -> str:
-    """The results in LaTeX; on several lines as an ``aligned`` block, so it stands within mathematics."""
+    """The results in LaTeX; on several lines as an ``aligned`` block, so it stands within mathematics.
+
+    ``left``  the left side of a single result
+    """
     from matcalc.printing.latex import aligned, latex
 
     named = definitions(results, preferred, taken) if parts else {}
     if len(results) == 1 and not named:
-        return latex(next(iter(results.values())))
+        return (f"{left} = " if left else "") + latex(next(iter(results.values())))
     labels = [""] if len(results) == 1 else list(results)
-    return aligned([*labels, *named.values()], [*results.values(), *named], named, taken)
+    return aligned([*labels, *named.values()], [*results.values(), *named], named, taken, left)
 
 
 Lines = list[tuple[str, str]]
@@ -75,29 +84,60 @@ def _lines(results: Mapping[str, Expr], named: Mapping[Expr, str], printer: Prin
     return [(label, printer.print(e)) for label, e in zip(labels, roots, strict=True)], where
 
 
-# -- what matcalc/results.py shows
+# -- what matcalc/results/ shows
 
 
-def _of(g: Gradient) -> tuple[dict[str, Expr], Mapping[Expr, str], set[str]]:
-    program = g.of.program
-    taken = {*program.variables, *program.functions, *program.definitions}
-    return {f"d_{name}": e for name, e in g.exprs.items()}, program.names, taken
+def _of(g: Derivative) -> tuple[dict[str, Expr], Mapping[Expr, str], set[str]]:
+    return g.labelled, g.of.program.names, g.of.taken | {v.op.name for v in g.directions}
 
 
-def block(g: Gradient, *, unicode: bool = False, parts: bool = True, names: Mapping[Expr, str] | None = None) -> str:
-    """Gradients as text."""
+def block(
+    g: Derivative,
+    *,
+    unicode: bool = False,
+    parts: bool = True,
+    names: Mapping[Expr, str] | None = None,
+    head: bool = False,
+) -> str:
+    """A result as text, with ``head`` after its left side."""
     results, preferred, taken = _of(g)
-    return document(results, preferred={**(names or {}), **preferred}, taken=taken, unicode=unicode, parts=parts)
+    left = _left(g, printer(unicode=unicode, taken=taken)) if head else ""
+    body = document(results, preferred={**(names or {}), **preferred}, taken=taken, unicode=unicode, parts=parts)
+    return f"{left} = {body}" if left else body
 
 
-def latex_block(g: Gradient, *, parts: bool = True, names: Mapping[Expr, str] | None = None) -> str:
-    """Gradients in LaTeX."""
+def latex_block(
+    g: Derivative, *, parts: bool = True, names: Mapping[Expr, str] | None = None, head: bool = False
+) -> str:
+    """A result in LaTeX, with ``head`` after its left side."""
+    from matcalc.printing.latex import LatexPrinter
+
     results, preferred, taken = _of(g)
-    return latex_document(results, preferred={**(names or {}), **preferred}, taken=taken, parts=parts)
+    preferred = {**(names or {}), **preferred}
+    if g.left is None:
+        return latex_document(results, preferred=preferred, taken=taken, parts=parts)
+    moved = {v: differential_of(x) for x, v in g.moves.items()}
+    results = {label: substitute(e, moved) for label, e in results.items()}
+    left = _left(g, LatexPrinter(None, taken)) if head else ""
+    return latex_document(results, preferred=preferred, taken=taken, parts=parts, left=left)
 
 
-def as_dict(g: Gradient) -> dict[str, Any]:
-    """Gradients as plain data: each with text, Unicode, LaTeX and shape; ``parts`` are the quantities they name."""
+def _left(g: Derivative, style: Printer) -> str:
+    """``d(X^-1)``, and of long expressions ``df``."""
+    if g.left is None:
+        return ""
+    if not g.of.program.definitions:
+        try:
+            shown = style.print(g.left)
+        except LimitError:
+            shown = ""
+        if 0 < len(shown) <= _SHORT:
+            return shown
+    return style.differential_of("f")
+
+
+def as_dict(g: Derivative) -> dict[str, Any]:
+    """A result as plain data: each closed form with text, Unicode, LaTeX and shape; ``parts`` is what they name."""
     from matcalc.printing.latex import LatexPrinter
 
     results, preferred, taken = _of(g)
@@ -119,6 +159,6 @@ def as_dict(g: Gradient) -> dict[str, Any]:
         "inferred": g.of.inferred,
         "warnings": g.of.warnings,
         "notes": g.notes,
-        "gradients": {name: entry(e, part=False) for name, e in g.exprs.items()},
+        g.key: {name: entry(e, part=False) for name, e in g.entries.items()},
         "parts": {name: entry(e, part=True) for e, name in named.items()},
     }

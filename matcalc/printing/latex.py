@@ -14,7 +14,7 @@ from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Index
 from matcalc.primitives.loops import IndexedSum
 from matcalc.primitives.matrix import Inv
-from matcalc.printing.names import latex_name
+from matcalc.printing.names import latex_name, parts
 from matcalc.printing.parts import name_parts, names_in
 from matcalc.printing.printer import (
     ATOM,
@@ -25,6 +25,7 @@ from matcalc.printing.printer import (
     Printed,
     Printer,
 )
+from matcalc.syntax.spelling import GREEK
 
 _TALL = re.compile(r"\\[dt]?frac|\\sum|\\left|\(|\\begin")
 _NAME = re.compile(r"(?:[A-Za-z]|\\(?!t?frac)[A-Za-z]+(?:\{[^{}]*\})?)(?:_(?:\w|\{[^{}]*\}))?")
@@ -44,8 +45,17 @@ def latex(e: Expr, *, names: Mapping[Expr, str] | None = None) -> str:
         return aligned(["", *parts.values()], [e, *parts], {**known, **parts})
 
 
-def aligned(labels: Sequence[str], roots: Sequence[Expr], named: Mapping[Expr, str], taken: Iterable[str] = ()) -> str:
-    """Equations below each other; before those of the ``named`` nodes stands *where*. A node without label is bare."""
+def aligned(
+    labels: Sequence[str],
+    roots: Sequence[Expr],
+    named: Mapping[Expr, str],
+    taken: Iterable[str] = (),
+    left: str = "",
+) -> str:
+    """Equations below each other; before those of the ``named`` nodes stands *where*.
+
+    A node without label is bare, or stands after ``left``.
+    """
     printer = LatexPrinter(named, taken)
     rows: list[str] = []
     for label, e in zip(labels, roots, strict=True):
@@ -53,7 +63,8 @@ def aligned(labels: Sequence[str], roots: Sequence[Expr], named: Mapping[Expr, s
         if part and r"& \text{where}" not in rows:
             rows.append(r"& \text{where}")
         line = printer.definition(e) if part else printer.print(e)
-        rows.append(f"{printer.name(label)} &= {line}" if label else f"& {line}")
+        shown = printer.name(label) if label else left
+        rows.append(f"{shown} &= {line}" if shown else f"& {line}")
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
@@ -70,6 +81,12 @@ class LatexPrinter(Printer):
 
     def name(self, name: str) -> str:
         return latex_name(name)
+
+    def in_text(self, formula: str) -> str:
+        return f"${formula}$"
+
+    def layer(self, name: str, index: str, more: int) -> str:
+        return f"{name}_{index}{more:+d}" if more else f"{name}_{index}"  # latex_name puts the braces
 
     def fraction(self, above: int, below: int) -> str:
         return rf"\frac{{{above}}}{{{below}}}"
@@ -190,6 +207,27 @@ class LatexPrinter(Printer):
         if op.function.kind == "known" and op.function.name == "sqrt":
             return Printed(rf"\sqrt{{{self.done[node.args[0]].text}}}", ATOM)
         return super().elementwise(node)
+
+    def mapped(self, node: Expr) -> Printed:
+        r"""``\nabla l(u)``, ``\nabla^2 l(u)``, ``J_f(x)``, ``\partial_1 f(x, y)``."""
+        op: Any = node.op
+        function, order = op.function, len(op.by)
+        name = latex_name(function.name, "operatorname")
+        single = len(function.domains) == 1
+        if function.is_scalar and order and (order == 1 or (order == 2 and single)):
+            place = "" if single else f"_{{{op.by[0] + 1}}}"
+            return self.applied(rf"\nabla{'^2' if order == 2 else ''}{place} {name}", node)
+        if order == 1 and single:
+            word, subscript = parts(function.name)
+            if len(function.name) == 1 or (word in GREEK and not subscript):
+                return self.applied(f"J_{name}", node)
+            return self.applied(rf"J_{{\mathrm{{{function.name}}}}}", node)
+        if order == 1:
+            return self.applied(rf"\partial_{{{op.by[0] + 1}}} {name}", node)
+        head = op.head(name)
+        for word in ("grad", "hess", "jac"):
+            head = head.replace(f"{word}(", rf"\operatorname{{{word}}}(")
+        return self.applied(head, node)
 
     def around(self, opener: str, text: str, closer: str) -> str:
         if _TALL.search(text):

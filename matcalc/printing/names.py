@@ -5,6 +5,7 @@ The spellings are those that syntax/spelling.py reads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from matcalc.syntax.spelling import GREEK, UNICODE, canonical
@@ -29,9 +30,17 @@ def parts(name: str) -> tuple[str, str]:
     return word, subscript
 
 
+def listed(name: str, spelled: Callable[[str], str] = str) -> str:
+    """A name with several subscripts, such as that of a block of a matrix: ``H_W_b`` is ``H_{W,b}``."""
+    word, *subscripts = name.split("_")
+    return f"{spelled(word)}_{{{','.join(map(spelled, subscripts))}}}" if len(subscripts) > 1 else name
+
+
 @cache
 def unicode_name(name: str) -> str:
     """The name in Greek letters and lowered digits, where it has such and reads back."""
+    if name.count("_") > 1:
+        return listed(name, lambda part: _LETTER.get(part, part))
     word, subscript = parts(name)
     lowered = "".join([_LOWERED.get(c, "?") for c in subscript])
     if "?" in lowered:
@@ -43,6 +52,10 @@ def unicode_name(name: str) -> str:
 @cache
 def latex_name(name: str, style: str = "mathit") -> str:
     """The name in LaTeX; words of several letters upright (``operatorname``) or in italics."""
+    if name.count("_") > 1:
+        word = name.partition("_")[0]
+        subscripts = listed(name, lambda part: f"\\{part}" if part in GREEK - _NO_COMMAND else part)
+        return latex_name(word, style) + subscripts[len(word) :]
     word, subscript = parts(name)
     accent = next((a for a in _ACCENTS if subscript.startswith(a) and len(word) == 1), "")
     subscript = subscript.removeprefix(accent)
@@ -56,5 +69,5 @@ def latex_name(name: str, style: str = "mathit") -> str:
         found = f"\\{accent}{{{found}}}"
     if subscript:
         piece = f"\\{subscript}" if subscript in GREEK and subscript not in _NO_COMMAND else subscript
-        found += f"_{piece}" if len(piece) == 1 else f"_{{{piece}}}"
+        found += f"_{piece}" if len(piece) == 1 or piece[0] == "\\" else f"_{{{piece}}}"
     return found

@@ -15,6 +15,7 @@ from matcalc.primitives.algebra import Add, Hadamard, Power, Product, Transpose
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Differential, number_of
 from matcalc.primitives.loops import IndexedSum, free_indices
+from matcalc.primitives.maps import Mapped
 
 SHORT = 80  # a result that fits on a line of this width is written out, repetitions and all
 LONG = 90  # a line longer than this is cut
@@ -122,7 +123,7 @@ def names_in(roots: Iterable[Expr]) -> set[str]:
     found: set[str] = set()
     for node in postorder(roots):
         op: Any = node.op
-        if isinstance(op, Elementwise):
+        if isinstance(op, (Elementwise, Mapped)):
             found.add(op.function.name)
         elif not node.args and isinstance(getattr(op, "name", None), str):
             found.add(op.name)
@@ -159,6 +160,8 @@ def _length(node: Expr, measure: Callable[[Expr], int]) -> int:
         return total + brackets + (4 if kind is Hadamard else 1) * (len(args) - 1)
     if kind in (Power, Transpose):
         return total + 2
+    if isinstance(op, Mapped):
+        return total + 2 * len(args) + len(op.head())
     return total + 2 * len(args) + (len(op.function.name) + op.order if isinstance(op, Elementwise) else len(op.name))
 
 

@@ -19,9 +19,11 @@ from matcalc.primitives.base import LEVELS, Primitive, Zeros
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Differential, Identity, Index, Pi, Size, Var
 from matcalc.primitives.loops import IndexedSum
+from matcalc.primitives.maps import Mapped
 from matcalc.primitives.matrix import Inv, MatrixPower
 from matcalc.primitives.reductions import Norm1, Norm2
 from matcalc.primitives.structure import AT, Slice, Where
+from matcalc.printing.names import listed
 from matcalc.printing.parts import clashing_loops, is_reciprocal
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)
@@ -125,7 +127,15 @@ class Printer:
 
     def name(self, name: str) -> str:
         """The spelling of a name of the user."""
-        return name
+        return listed(name)
+
+    def in_text(self, formula: str) -> str:
+        """A formula as it stands within words."""
+        return formula
+
+    def layer(self, name: str, index: str, more: int) -> str:
+        """The name of a quantity of the layer ``index + more``."""
+        return f"{name}_{{{index}{more:+d}}}" if more else f"{name}_{index}"
 
     def leaf_name(self, node: Expr) -> Printed:
         return Printed(self.name(node.op.name), ATOM)
@@ -324,6 +334,14 @@ class Printer:
         known = op.function.kind == "known"
         return (op.function.name if known else self.name(op.function.name)) + "'" * op.order
 
+    def mapped(self, node: Expr) -> Printed:
+        """A map or its derivative at a point: ``jac(f, 2)(x, y)``."""
+        op: Any = node.op
+        return self.applied(op.head(self.name(op.function.name)), node)
+
+    def applied(self, head: str, node: Expr) -> Printed:
+        return Printed(head + self.bracket(", ".join([self.done[a].text for a in node.args])), ATOM)
+
     def loop(self, node: Expr) -> Printed:
         op: Any = node.op
         body, lower, upper = (self.done[a].text for a in node.args)
@@ -387,6 +405,7 @@ _HANDLERS: dict[type[Primitive], Callable[[Any, Expr], Printed]] = {
     Slice: lambda p, e: p.slice(e),
     Elementwise: lambda p, e: p.elementwise(e),
     IndexedSum: lambda p, e: p.loop(e),
+    Mapped: lambda p, e: p.mapped(e),
     Norm1: lambda p, e: p.norm(e),
     Norm2: lambda p, e: p.norm(e),
 }

@@ -13,6 +13,7 @@ from matcalc.printing.printer import ATOM, POSTFIX, POWER, PRODUCT, Printed, Pri
 from matcalc.syntax.spelling import ALIASES, GREEK
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LOWERED = str.maketrans("0123456789+-ijklst", "₀₁₂₃₄₅₆₇₈₉₊₋ᵢⱼₖₗₛₜ")
 _RAISED_DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _WORDS = CALLS.keys() | GREEK | ALIASES.keys() | {"norm", "in", "where"}
 _SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙₚₛₜ"
@@ -29,6 +30,10 @@ class UnicodePrinter(Printer):
 
     def name(self, name: str) -> str:
         return unicode_name(name)
+
+    def layer(self, name: str, index: str, more: int) -> str:
+        lowered = f"{index}{more:+d}" if more else index
+        return unicode_name(name) + lowered.translate(_LOWERED)
 
     def pi(self, node: Expr) -> Printed:
         return Printed("π", ATOM)
@@ -89,6 +94,12 @@ class UnicodePrinter(Printer):
         if op.function.kind == "known" and op.function.name == "abs" and "|" not in inside:
             return Printed(f"|{inside}|", ATOM)
         return super().elementwise(node)
+
+    def mapped(self, node: Expr) -> Printed:
+        op: Any = node.op
+        if op.function.is_scalar and len(op.function.domains) == 1 and len(op.by) in (1, 2):
+            return self.applied(("∇", "∇²")[len(op.by) - 1] + self.name(op.function.name), node)
+        return super().mapped(node)
 
     def norm(self, node: Expr) -> Printed:
         (of,) = node.args

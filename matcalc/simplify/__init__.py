@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matcalc.expr import Expr, postorder
-from matcalc.primitives.leaves import Ones
-from matcalc.simplify import algebra, blocks, entries, indexed, linear, square, transposes  # noqa: F401  (handlers)
+from matcalc.primitives.leaves import Commutation, Ones
+from matcalc.simplify import algebra, blocks, entries, indexed, kronecker, linear, square, transposes  # noqa: F401  (handlers)
 from matcalc.simplify.cost import cost
 from matcalc.simplify.heads import applied
 
@@ -47,7 +47,9 @@ def _settled(e: Expr) -> Expr:
 
 
 def _leaf(e: Expr) -> Expr:
-    """A leaf; a row of ones as the transpose of a column."""
+    """A leaf; a row of ones as the transpose of a column, a commutation matrix of vectors as an identity."""
+    if isinstance(e.op, Commutation):
+        return kronecker.commuting(e.op.m, e.op.n)
     return transposes.transposed(transposes.transposed(e)) if isinstance(e.op, Ones) and e.is_row else e
 
 

@@ -9,7 +9,7 @@ from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.convolution import Conv, Corr, Crop, Flip, Pad
 from matcalc.primitives.leaves import Identity, Ones, const, identity, ones
 from matcalc.primitives.matrix import ExpmFrechet
-from matcalc.primitives.products import KhatriRao, Kron
+from matcalc.primitives.products import KRON, Kron
 from matcalc.primitives.structure import (
     ALL,
     AT,
@@ -43,7 +43,7 @@ def _diagonal(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if isinstance(x.op, Ones):
         return identity(x.rows)
     if isinstance(x.op, Kron):
-        return _kron(x.op, tuple([products.unary(_DIAGONAL, a) for a in x.args]))
+        return heads.applied(x.op, tuple([products.unary(_DIAGONAL, a) for a in x.args]))
     return make(_DIAGONAL, (x,))
 
 
@@ -64,7 +64,7 @@ def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if x.op is HADAMARD:
         return hadamards.hadamard(*[products.unary(_PART, a) for a in x.args])
     if isinstance(x.op, Kron) and all(a.rows is a.cols for a in x.args):
-        return _kron(x.op, tuple([products.unary(_PART, a) for a in x.args]))
+        return heads.applied(x.op, tuple([products.unary(_PART, a) for a in x.args]))
     if x.op is PRODUCT:
         if hadamards.is_outer(x):
             column, row = products.cut(x.args)
@@ -91,7 +91,13 @@ def _vec(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return ones(x.rows * x.cols)
     if isinstance(x.op, (Reshape, Vec)):
         return products.unary(_VEC, x.args[0])
-    return linear.scaled_out(op, x) or make(_VEC, (x,))
+    found = linear.scaled_out(op, x)
+    if found is not None:
+        return found
+    if hadamards.is_outer(x):
+        column, row = products.cut(x.args)
+        return heads.applied(KRON, (transposes.transposed(row), column))
+    return make(_VEC, (x,))
 
 
 @handles(Reshape)
@@ -107,34 +113,6 @@ def _reshape(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if isinstance(x.op, Ones):
         return ones(*op.shape)
     return linear.scaled_out(op, x) or make(op, (x,))
-
-
-@handles(Kron, KhatriRao)
-def _kron(op: Primitive, args: tuple[Expr, ...]) -> Expr:
-    c, s, m = term(args[0])
-    d, t, k = term(args[1])
-    if not c or not d:
-        return zeros(make(op, args).shape)
-    if c != 1 or d != 1 or s or t:
-        rest = (assemble(1, (), m), assemble(1, (), k))
-        inner = products.times(*rest) if not m or not k else _kron(op, rest)
-        return products.times(const(c), const(d), *s, *t, inner)
-    a, b = args
-    if isinstance(op, KhatriRao):
-        # One row beside another matrix scales its columns.
-        row, other = (a, b) if a.rows is ONE else (b, a)
-        if row.rows is ONE and row.cols is not ONE:
-            return products.times(other, products.unary(_DIAGONAL, transposes.transposed(row)))
-        return make(op, args)
-    if a.is_scalar or b.is_scalar:
-        return products.times(a, b)
-    if isinstance(a.op, Identity) and isinstance(b.op, Identity):
-        return identity(a.rows * b.rows)
-    if isinstance(a.op, Ones) and isinstance(b.op, Ones):
-        return ones(a.rows * b.rows, a.cols * b.cols)
-    if (a.cols is ONE and b.rows is ONE) or (a.rows is ONE and b.cols is ONE):
-        return products.times(a, b) if a.cols is ONE else products.times(b, a)
-    return make(op, args)
 
 
 @handles(Slice)

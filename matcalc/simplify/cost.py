@@ -13,6 +13,7 @@ from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Var, number_of
 from matcalc.primitives.reductions import Softmax
 
+_BRACKETS = (PRODUCT, HADAMARD, TRANSPOSE, POWER)  # in which a sum has brackets
 _MOST = 10**6  # larger costs are not told apart
 _LABEL = 32  # characters of a node's reading that decide the order
 BITS = 2039
@@ -58,8 +59,10 @@ def _look(e: Expr) -> Look:
         size += of.size
         sums |= of.sums
         applies = applies or of.applies
-        if a.op is ADD and (op is PRODUCT or op is HADAMARD or op is TRANSPOSE or op is POWER):
-            total += 1
+        if a.op is ADD:
+            total += op in _BRACKETS
+        elif a.op is PRODUCT or a.op is HADAMARD:
+            total += op is TRANSPOSE
     labels = [a.memo["look"].label for a in args]
     if op is TRANSPOSE:
         total += 1
@@ -85,7 +88,13 @@ def _look(e: Expr) -> Look:
 
 
 def factor_order(e: Expr) -> tuple[int, str, int]:
-    """Where a factor that may stand anywhere stands: numbers, functions, names, products, sums, divisors."""
+    """Where a factor that may stand anywhere stands: numbers, functions, names, products, sums, divisors.
+
+    ``1 - f`` and ``1 - f.^2`` stand beside the function f: together they are its slope.
+    """
+    slope = complemented(e) if e.op is ADD else None
+    if slope is not None:
+        return (1, look(slope).label + "~", e.digest)
     op = e.op
     rank = 3
     if op is POWER:
@@ -102,6 +111,17 @@ def factor_order(e: Expr) -> tuple[int, str, int]:
     return (rank, look(e).label, e.digest)
 
 
+def complemented(e: Expr) -> Expr | None:
+    """The f of ``1 - f`` and ``1 - f.^2``."""
+    if len(e.args) != 2 or not isinstance(e.args[0].op, Const):
+        return None
+    rest = e.args[1]
+    if rest.op is not PRODUCT or len(rest.args) != 2 or number_of(rest.args[0]) != -1:
+        return None
+    f = rest.args[1].args[0] if rest.args[1].op is POWER else rest.args[1]
+    return f if isinstance(f.op, Elementwise) else None
+
+
 def scalar_order(e: Expr) -> tuple[int, str, int]:
     """The order of the scalar factors in front of a product: sizes and their inverses, names, the rest, divisors."""
     base = e
@@ -113,4 +133,4 @@ def scalar_order(e: Expr) -> tuple[int, str, int]:
     return (1 if rank == 2 else 2 if rank == 1 else rank, label, digest)
 
 
-__all__ = ["BITS", "Look", "cost", "factor_order", "look", "scalar_order"]
+__all__ = ["BITS", "Look", "complemented", "cost", "factor_order", "look", "scalar_order"]

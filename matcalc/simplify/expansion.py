@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from matcalc.dims import SCALAR, Shape
 from matcalc.expr import Expr
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, TRANSPOSE
@@ -66,7 +68,12 @@ def one_sigmoid(collected: sums.Terms) -> sums.Terms:
     for (s, m), c in collected.items():
         if any(a in new for a in _atoms(s, m)):
             factors = [_exchanged(f, new) for f in (*s, *hadamards.commuting(m))]
-            d, s, m = term(hadamards.hadamard(*factors))
+            if len(factors) == 1 and factors[0].op is ADD:  # the 1 - sigmoid(t) itself
+                for d, t, k in map(term, factors[0].args):
+                    sums.put(out, (t, k), exact(c * d))
+                continue
+            matrices = m if len(m) > 1 else ()  # a product of matrices stays as it is
+            d, s, m = term(products.times(hadamards.hadamard(*factors), *matrices))
             c = exact(c * d)
         sums.put(out, (s, m), c)
     return out
@@ -94,22 +101,26 @@ def _exchanged(f: Expr, new: dict[Expr, Expr]) -> Expr:
 def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
     """Fractions over the powers of one sum brought over the highest, where the numerators then become shorter.
 
-    ``1/q - x/q^2`` with q = x + y is ``y/q^2``.
+    ``1/q - x/q^2`` with q = x + y is ``y/q^2``, and ``1/sqrt(q) - x/q^(3/2)`` is ``y/q^(3/2)``.
     """
-    lowest: dict[Expr, int] = {}
+    lowest: dict[Expr, int | Fraction] = {}
     for s, m in collected:
         for f in (*s, *hadamards.commuting(m)):
             if f.op is POWER:
                 base, p = powers.split(f)
-                if base.op is ADD and isinstance(p, int) and p < 0 and look(base).size <= sums.SMALL:
+                if base.op is ADD and isinstance(p, (int, Fraction)) and p < 0 and look(base).size <= sums.SMALL:
                     lowest[base] = min(lowest.get(base, 0), p)
     if len(lowest) != 1:
         return None
     ((base, p),) = lowest.items()
-    over = powers.raised(base, -p)
+    over = powers.raised(base, exact(-p))
     parts = [hadamards.hadamard(assemble(c, s, m) if s or m else const(c), over) for (s, m), c in collected.items()]
     inner = sums.plus(*parts)
+    if isinstance(p, Fraction) and sums.occurs(base, [inner]):
+        return None  # of roots only where the highest power is all that is left
     whole = hadamards.hadamard(inner, powers.raised(base, p))
+    if whole.is_scalar and shape is not SCALAR:  # numbers spread over all entries
+        whole = products.times(whole, ones(*shape))
     return whole if look(whole).cost < look(sums.built_sum(collected, shape)).cost else None
 
 

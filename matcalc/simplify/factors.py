@@ -8,9 +8,9 @@ from matcalc.dims import SCALAR, Shape
 from matcalc.expr import Expr, make
 from matcalc.primitives.algebra import HADAMARD, POWER, PRODUCT
 from matcalc.primitives.leaves import Ones, const, ones
-from matcalc.primitives.products import INNER
+from matcalc.primitives.products import INNER, KHATRI_RAO, KRON
 from matcalc.primitives.structure import Diagonal
-from matcalc.simplify import hadamards, powers, products, sums, transposes
+from matcalc.simplify import hadamards, heads, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, term
 
@@ -69,13 +69,20 @@ def _exponents(items: Sequence[Term]) -> dict[Expr, set[int]]:
 
 
 def _handles(t: Term, exponents: Mapping[Expr, set[int]]) -> list[tuple[str, Expr]]:
-    """What could be drawn out of a term: the scalars, the first and last factor, elementwise factors."""
+    """What could be drawn out of a term: the scalars, the first and last factor, elementwise factors.
+
+    ``s`` a scalar, ``l`` the first and ``r`` the last factor, ``h`` a factor entry by entry, ``a`` and ``b`` the first
+    and last part of a Kronecker product, ``c`` and ``d`` of a Khatri-Rao product
+    """
     out = [("s", a) for s in t.scalars for a in _divisors(s, exponents)]
     m = t.factors
     if len(m) == 1:
         e = m[0]
         if e.op is HADAMARD:
             out += [("h", a) for f in e.args for a in _divisors(f, exponents)]
+        elif e.op is KRON or e.op is KHATRI_RAO:
+            out += zip("ab" if e.op is KRON else "cd", e.args, strict=True)
+            out.append(("h", e))
         elif not isinstance(e.op, Ones):
             out += [("h", a) for a in _divisors(e, exponents)]
     elif m:
@@ -178,6 +185,8 @@ def _without_factor(handle: tuple[str, Expr], group: list[Term], shape: Shape) -
             rest.append(assemble(c, s, m[1:]))
         elif kind == "r":
             rest.append(assemble(c, s, m[:-1]))
+        elif kind in "abcd":
+            rest.append(assemble(c, s, term(m[0].args[1 if kind in "ac" else 0]).factors))
         elif m == (factor,):
             rest.append(assembled(c, s, ()))
         else:
@@ -189,6 +198,8 @@ def _without_factor(handle: tuple[str, Expr], group: list[Term], shape: Shape) -
         return products.times(factor, inner)
     if kind == "r":
         return products.times(inner, factor)
+    if kind in "abcd":
+        return heads.applied(group[0].factors[0].op, (factor, inner) if kind in "ac" else (inner, factor))
     if kind == "s" or inner.is_scalar:
         if kind == "s" and inner.is_scalar and shape is not SCALAR and not any(m for _, _, m in group):
             return products.times(factor, inner)

@@ -6,13 +6,14 @@ from fractions import Fraction
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, make
+from matcalc.facts import COLUMNS, ROWS, has
 from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.leaves import Identity, Ones, const, identity, ones, size
-from matcalc.primitives.products import INNER, Inner, Kron
-from matcalc.primitives.reductions import NORM2, SUM, TRACE, Mean, Norm2, Softmax, Sum, Trace
+from matcalc.primitives.products import INNER, KHATRI_RAO, KRON, Inner, Kron
+from matcalc.primitives.reductions import NORM2, SUM, TRACE, Mean, Norm2, Sum, Trace
 from matcalc.primitives.structure import Diagonal, DiagonalPart, Reshape, Unit, Vec
-from matcalc.simplify import hadamards, powers, products, sums, transposes
+from matcalc.simplify import hadamards, kronecker, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import assemble, magnitude, term
@@ -78,13 +79,16 @@ def _sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if inner is _DIAGONAL:
         column = x.args[0]
         return products.unary(SUM, column) if axis is None else column if axis == 1 else transposes.transposed(column)
-    if isinstance(inner, Softmax):
-        if axis == inner.axis or (axis is None and x.shape[1 - inner.axis] is ONE):
-            return _kept_ones(axis, x)
-        if axis is None:
-            return size(x.shape[1 - inner.axis])
+    known = _sum_known(axis, x)
+    if known is not None:
+        return known
     if inner is PRODUCT:
         return _sum_of_product(axis, x)
+    if inner is KRON or (inner is KHATRI_RAO and axis == 0):
+        parts = [products.unary(Sum(axis), a) for a in x.args]
+        whole = kronecker.kron(*parts) if inner is KRON else hadamards.hadamard(*parts)
+        if look(whole).cost < look(x).cost + 3:
+            return whole
     if axis is None:
         if inner is HADAMARD:
             if x.cols is ONE:
@@ -105,6 +109,17 @@ def _sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     return over_sum(Sum(axis), x) or make(Sum(axis), (x,))
 
 
+def _sum_known(axis: int | None, x: Expr) -> Expr | None:
+    """The sums of what has columns (rows) that sum to one."""
+    for own, fact in enumerate((COLUMNS, ROWS)):
+        if has(x, fact):
+            if axis == own or (axis is None and x.shape[1 - own] is ONE):
+                return _kept_ones(axis, x)
+            if axis is None:
+                return size(x.shape[1 - own])
+    return None
+
+
 def _kept_ones(axis: int | None, x: Expr) -> Expr:
     """Ones in the shape that a reduction of ``x`` has."""
     if axis is None:
@@ -120,6 +135,8 @@ def _sum_of_product(axis: int | None, x: Expr) -> Expr:
     if axis == 0:
         return products.times(products.unary(Sum(0), factors[0]), *factors[1:])
     if x.cols is ONE:
+        if has(factors[0], COLUMNS):
+            return products.unary(SUM, products.times(*factors[1:]))
         return make(SUM, (x,))
     if hadamards.is_outer(x):
         column, row = products.cut(factors)
@@ -268,6 +285,8 @@ def _norm2(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return of(abs_, x)
     if isinstance(x.op, Ones):
         return powers.power(size(x.rows * x.cols), const(Fraction(1, 2)))
+    if isinstance(x.op, Identity):
+        return powers.power(size(x.rows), const(Fraction(1, 2)))
     c, s, m = term(x)
     if c != 1 or s:
         return products.times(const(magnitude(c)), *[of(abs_, a) for a in s], products.unary(NORM2, assemble(1, (), m)))

@@ -9,9 +9,8 @@ from matcalc.facts import ORTHOGONAL, has
 from matcalc.primitives.algebra import TRANSPOSE
 from matcalc.primitives.leaves import Identity, const, number_of
 from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
-from matcalc.primitives.products import KRON, KhatriRao
 from matcalc.primitives.structure import ALL, AT, Diagonal, Slice, Unit
-from matcalc.simplify import hadamards, heads, powers, products, sums, transposes
+from matcalc.simplify import hadamards, heads, kronecker, powers, products, sums, transposes
 from matcalc.simplify.terms import exact, term
 
 _POWERS = (INV, MATRIX_POWER)
@@ -24,8 +23,13 @@ def joined(a: Expr, b: Expr) -> Parts | None:
         return 1, (), (b,)
     if isinstance(b.op, Identity):
         return 1, (), (a,)
+    found = kronecker.joined(a, b)
+    if found is not None:
+        return together(found)
     if isinstance(a.op, Diagonal) and isinstance(b.op, Diagonal):
         return term(products.unary(a.op, hadamards.hadamard(a.args[0], b.args[0])))
+    if has(b, ORTHOGONAL) and a is transposes.transposed(b):
+        return 1, (), ()
     if a.rows is a.cols and (a is b or _is_power(a) or _is_power(b)):
         x, j = matrix_power(a)
         y, k = matrix_power(b)
@@ -38,15 +42,22 @@ def joined(a: Expr, b: Expr) -> Parts | None:
                     return 1, (), (make(MATRIX_POWER, (x, exponent)),)
                 total = number
             return 1, (), () if total == 0 else (raised(x, total),)
-    if has(b, ORTHOGONAL) and a is transposes.transposed(b):
-        return 1, (), ()
     if (a.op is ADJ and a.args[0] is b) or (b.op is ADJ and b.args[0] is a):
         return 1, (products.unary(DET, b if a.op is ADJ and a.args[0] is b else a),), ()
-    if a.op is KRON and (b.op is KRON or isinstance(b.op, KhatriRao)):
-        (p, q), (r, s) = a.args, b.args
-        if p.cols is r.rows and q.cols is s.rows:
-            return term(heads.applied(b.op, (products.times(p, r), products.times(q, s))))
     return _entry(a, b)
+
+
+def together(factors: Sequence[Expr]) -> Parts:
+    """The numbers, scalars and factors of a product."""
+    coefficient: Number = 1
+    scalars: list[Expr] = []
+    rest: list[Expr] = []
+    for f in factors:
+        c, s, m = term(f)
+        coefficient = coefficient * c
+        scalars += s
+        rest += m
+    return coefficient, scalars, rest
 
 
 def _entry(a: Expr, b: Expr) -> Parts | None:
@@ -103,4 +114,4 @@ def adjugate(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
     return None
 
 
-__all__ = ["Parts", "adjugate", "joined", "matrix_power", "raised"]
+__all__ = ["Parts", "adjugate", "joined", "matrix_power", "raised", "together"]

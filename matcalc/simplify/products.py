@@ -10,14 +10,16 @@ from matcalc.facts import INVERTIBLE, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.algebra import product as raw_product
 from matcalc.primitives.base import Primitive
-from matcalc.primitives.leaves import Identity, Ones, Size, const, identity, ones, size
+from matcalc.primitives.elementwise import exp
+from matcalc.primitives.functions import Elementwise
+from matcalc.primitives.leaves import Identity, Ones, Size, const, identity, number_of, ones, size
 from matcalc.primitives.reductions import NORM2, SUM, Mean, Sum
 from matcalc.primitives.structure import Diagonal
-from matcalc.simplify import hadamards, heads, match, neighbours, powers, sums, transposes
-from matcalc.simplify.cost import factor_order, look, scalar_order
-from matcalc.simplify.terms import assemble, exact, term
+from matcalc.simplify import hadamards, heads, kronecker, match, neighbours, powers, sums, transposes
+from matcalc.simplify.cost import complemented, factor_order, look, scalar_order
+from matcalc.simplify.terms import Term, assemble, exact, term
 
-_DIAGONAL = Diagonal()
+_DIAGONAL, _EXP = Diagonal(), Elementwise(exp, 0)
 
 
 def unary(op: Primitive, x: Expr) -> Expr:
@@ -55,6 +57,10 @@ def times(*operands: Expr) -> Expr:
             if spread is not None:
                 return times(const(exact(coefficient)), *spread, *factors)
             scalars.sort(key=scalar_order)
+    if scalars and factors:
+        divided = _divided(scalars, factors)
+        if divided is not None:
+            return times(const(exact(coefficient)), *divided)
     if scalars and (scalars[0].op is POWER or isinstance(scalars[0].op, Size)):
         averaged = _averaged(scalars, factors)
         if averaged is not None:
@@ -97,6 +103,26 @@ def _averaged(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
     return None
 
 
+def _divided(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
+    """A sum among the factors over ``sum(exp(x))`` with its terms divided, where each has ``exp(x)``: softmax(x)."""
+    for i, s in enumerate(scalars):
+        if (
+            s.op is not POWER
+            or s.args[0].op is not SUM
+            or s.args[0].args[0].op is not _EXP
+            or number_of(s.args[1]) != -1
+        ):
+            continue
+        for k, f in enumerate(factors):
+            total = f.args[0] if f.op is TRANSPOSE else f
+            if total.op is ADD and len(total.args) <= sums.MOST:
+                parts = [times(s, a) for a in total.args]
+                if not any(s in term(a).scalars for a in parts):
+                    new = transposes.transposed(sums.plus(*parts)) if f.op is TRANSPOSE else sums.plus(*parts)
+                    return [*scalars[:i], *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
+    return None
+
+
 def _ones_cut(factors: list[Expr]) -> list[Expr]:
     """A matrix of ones beside other factors as a column times a row; such a column times a row alone as a matrix."""
     first, last = factors[0], factors[-1]
@@ -114,7 +140,7 @@ def _ones_cut(factors: list[Expr]) -> list[Expr]:
 def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Number:
     """The differences among the factors turned: alike where they differ by sign, and to take up a minus.
 
-    ``-x*(a - b)`` is ``x*(b - a)``, and ``(b - a)*(a - b)'`` is ``-(a - b)*(a - b)'``.
+    ``-x*(a - b)`` is ``x*(b - a)``, but ``1 - f`` stays, and ``(b - a)*(a - b)'`` is ``-(a - b)*(a - b)'``.
     """
     seen: dict[Expr, int] = {}
     for place in (factors, scalars):
@@ -140,13 +166,15 @@ def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Num
                 assert other is not None
                 if any(s.op is PRODUCT and (f in s.args) + (transposes.transposed(f) in s.args) == 1 for s in scalars):
                     continue  # -c'*(x - y)*(x - y): the same difference twice
+                if place is scalars and complemented(total) is not None:
+                    continue  # -s*(1 - s) stays
                 place[i] = transposes.transposed(other) if f.op is TRANSPOSE else other
                 if place is scalars:
                     scalars.sort(key=scalar_order)
                 return -coefficient
             if f.op is HADAMARD:
                 for k, a in enumerate(f.args):
-                    if a.op is ADD:
+                    if a.op is ADD and complemented(a) is None:
                         flipped = sums.flipped(a)
                         if flipped is not None:
                             place[i] = make(
@@ -195,26 +223,65 @@ def _settled(factors: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
     coefficient: Number = 1
     scalars: list[Expr] = []
     out: list[Expr] = []
-    for f in factors:
-        out.append(f)
-        while len(out) > 1:
-            found = neighbours.joined(out[-2], out[-1])
-            if found is None:
-                break
-            c, s, m = found
-            coefficient = coefficient * c
-            scalars += s
-            out[-2:] = m
-            if not out:
-                break
+    waiting = factors[::-1]
+    while waiting:
+        f = waiting.pop()
+        if not out:
+            out.append(f)
+            continue
+        passed = kronecker.passed(out[-1], f)
+        if passed is not None:
+            out.pop()
+            waiting.extend(reversed(passed))
+            continue
+        found = neighbours.joined(out[-1], f)
+        if found is None:
+            out.append(f)
+            continue
+        out.pop()
+        c, s, m = found
+        coefficient = coefficient * c
+        scalars += s
+        waiting.extend(reversed(m))
     if not out:
         return coefficient, scalars, [identity(factors[0].rows)]
     if len(out) > 1:
-        again = _with_vector(out)
-        if again is not None:
-            c, s, m = term(times(*again))
+        again = _with_vector(out) or kronecker.gathered(out)
+        if again is None and _to_be_cut(out):
+            again = out
+        whole = kronecker.spread(out) if again is None else times(*again)
+        if whole is not None:
+            c, s, m = term(whole)
             return coefficient * c, [*scalars, *s], list(m)
+        out = _congruence(out) or out
     return coefficient, scalars, out
+
+
+def _congruence(out: list[Expr]) -> list[Expr] | None:
+    """``A'*(A - B*A)`` as ``A'*(I - B)*A``: a sum beside A has A' drawn out on its other side, to show the symmetry."""
+    for i, f in enumerate(out):
+        total = f.args[0] if f.op is TRANSPOSE else f
+        if total.op is not ADD or len(total.args) > sums.MOST:
+            continue
+        inside = [term(a) for a in total.args]
+        if total is not f:
+            inside = [Term(c, s, tuple([transposes.transposed(a) for a in reversed(m)])) for c, s, m in inside]
+        if not all(m for _, _, m in inside) or all(len(m) > 1 for _, _, m in inside):
+            continue
+        if i and all(m[-1] is transposes.transposed(out[i - 1]) for _, _, m in inside):
+            rest = [assemble(c, s, m[:-1] or (identity(f.rows),)) for c, s, m in inside]
+            return [*out[:i], sums.plus(*rest), transposes.transposed(out[i - 1]), *out[i + 1 :]]
+        if i + 1 < len(out) and all(m[0] is transposes.transposed(out[i + 1]) for _, _, m in inside):
+            rest = [assemble(c, s, m[1:] or (identity(f.cols),)) for c, s, m in inside]
+            return [*out[:i], transposes.transposed(out[i + 1]), sums.plus(*rest), *out[i + 1 :]]
+    return None
+
+
+def _to_be_cut(out: list[Expr]) -> bool:
+    """Whether what factors became has a dimension of one inside, or is a matrix of ones beside others."""
+    return any(f.rows is ONE for f in out[1:]) or any(
+        isinstance(f.op, Ones) and f.rows is not ONE and f.cols is not ONE for f in out
+    )
 
 
 def _with_vector(out: list[Expr]) -> list[Expr] | None:

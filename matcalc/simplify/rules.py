@@ -13,10 +13,15 @@ TEXT = """
 [Product: Sum]
 softmax-quotient        sum(exp(x))^-1*exp(x) = softmax(x)              x in R^n
 softmax-weighted        sum(exp(x))^-1*(exp(x) .* y) = softmax(x) .* y  x, y in R^n
+softmax-row             sum(exp(x))^-1*exp(x)' = softmax(x)'            x in R^n
+softmax-weighted-row    sum(exp(x))^-1*(exp(x) .* y)' = (softmax(x) .* y)'  x, y in R^n
 softmax-average         sum(exp(x))^-1*(y'*exp(x)) = y'*softmax(x)      x, y in R^n
+softmax-diagonal        sum(exp(x))^-1*diag(exp(x)) = diag(softmax(x))  x in R^n
+softmax-weighted-diag   sum(exp(x))^-1*diag(exp(x) .* y) = diag(softmax(x) .* y)  x, y in R^n
 
 [Product: Diagonal]
 softmax-columns         exp(X)*diag(1 ./ sum(exp(X), 0)') = softmax(X)  X in R^{m x n}
+softmax-rows            diag(1 ./ sum(exp(X), 1))*exp(X) = softmax(X, axis=1)       X in R^{m x n}
 
 [ExpmFrechet: Identity]
 expm-along-identity     expm_frechet(A, I) = expm(A)                    A in R^{n x n}
@@ -33,6 +38,15 @@ exp-log-softmax-vector  exp(log_softmax(x)) = softmax(x)                x in R^n
 
 [exp: log1p]
 exp-log1p               exp(log1p(A)) = 1 + A                           A in R^{m x n} positive or R positive
+
+[Hadamard: step]
+relu-step               relu(A) .* step(A) = relu(A)                    A in R^{m x n}
+
+[Product: step]
+relu-step-number        relu(a)*step(a) = relu(a)                       a in R
+
+[Power: step]
+step-square             step(A).^2 = step(A)                            A in R^{m x n} or R
 
 [log1p: expm1]
 log1p-expm1             log1p(expm1(A)) = A                             A in R^{m x n} or R
@@ -82,13 +96,22 @@ pinv-outer              pinv(A)*A*pinv(A) = pinv(A)                     A in R^{
 [Pinv: Pinv]
 pinv-twice              pinv(pinv(A)) = A                               A in R^{m x n}
 
-[Product: Commutation]
-commutation-vec         commutation(m,n)*vec(A) = vec(A')               A in R^{m x n}
-
 [Product: Vec]
-kronecker-vec           kron(B', A)*vec(X) = vec(A*X*B)                 A in R^{m x n}; X in R^{n x p}; B in R^{p x q}
-kronecker-vec-turned    kron(B, A)*vec(X) = vec(A*X*B')                 A in R^{m x n}; X in R^{n x p}; B in R^{q x p}
 vec-inner               vec(A)'*vec(B) = inner(A, B)                    A in R^{m x n}; B in R^{m x n}
+
+[Hadamard: Softmax]
+softmax-ratio           exp(x) .* softmax(x).^-1 .* y = sum(exp(x))*y   x, y in R^n
+
+[Hadamard: Vec]
+vec-entries             vec(A) .* vec(B) = vec(A .* B)                  A, B in R^{m x n}
+vec-columns             vec(A) .* kron(ones(n), x) = vec(diag(x)*A)     A in R^{m x n}; x in R^m
+vec-rows                vec(A) .* kron(x, ones(m)) = vec(A*diag(x))     A in R^{m x n}; x in R^n
+
+[Hadamard: Kron]
+kronecker-entries       kron(A, B) .* kron(C, D) = kron(A .* C, B .* D)  A, C in R^{m x n}; B, D in R^{p x q}
+
+[Hadamard: KhatriRao]
+khatri-rao-entries      khatri_rao(A, B) .* khatri_rao(C, D) = khatri_rao(A .* C, B .* D)  A, B, C, D in R^{m x n}
 
 [Norm2: Vec]
 norm-vec                norm2(vec(A)) = norm2(A)                        A in R^{m x n}

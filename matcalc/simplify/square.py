@@ -24,7 +24,7 @@ from matcalc.primitives.matrix import (
 )
 from matcalc.primitives.products import KRON
 from matcalc.primitives.structure import Diagonal
-from matcalc.simplify import powers, products, sums, transposes
+from matcalc.simplify import heads, powers, products, sums, transposes
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import assemble, magnitude, ratio, term
 
@@ -59,7 +59,7 @@ def _inverse(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if inner is MATRIX_POWER:
         return power_of(x.args[0], products.times(_MINUS, x.args[1]))
     if inner is KRON and all(a.rows is a.cols for a in x.args):
-        return make(KRON, (products.unary(INV, x.args[0]), products.unary(INV, x.args[1])))
+        return heads.applied(KRON, (products.unary(INV, x.args[0]), products.unary(INV, x.args[1])))
     if inner is EXPM:
         return make(EXPM, (products.times(_MINUS, x.args[0]),))
     return make(INV, (x,))
@@ -120,6 +120,9 @@ def _det(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return products.times(scale, products.unary(DET, assemble(1, (), m)))
     if inner is PRODUCT and all(a.rows is a.cols for a in x.args):
         return products.times(*[products.unary(DET, a) for a in x.args])
+    if inner is KRON and all(a.rows is a.cols for a in x.args):
+        a, b = x.args
+        return products.times(*[powers.power(products.unary(DET, u), size(v.rows)) for u, v in ((a, b), (b, a))])
     return make(DET, (x,))
 
 
@@ -151,6 +154,9 @@ def logdet(x: Expr) -> Expr:
             return sums.plus(products.times(size(x.rows), scale), logdet(assemble(1, (), m)))
         if all(a.rows is a.cols for a in x.args):
             return sums.plus(*[logdet(a) for a in x.args])
+    if inner is KRON and all(a.rows is a.cols for a in x.args):
+        a, b = x.args
+        return sums.plus(*[products.times(size(v.rows), logdet(u)) for u, v in ((a, b), (b, a))])
     return make(LOGDET, (x,))
 
 

@@ -10,9 +10,10 @@ from matcalc.expr import Expr, Number, make
 from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import zeros
 from matcalc.primitives.convolution import Crop, Flip, Pad
-from matcalc.primitives.leaves import Const, Identity, Ones, const, number_of, ones
+from matcalc.primitives.leaves import Commutation, Const, Identity, Ones, const, number_of, ones
+from matcalc.primitives.products import KhatriRao, Kron
 from matcalc.primitives.structure import Diagonal, HCat, Reshape, VCat, Vec
-from matcalc.simplify import expansion, factors, heads, match, products, transposes
+from matcalc.simplify import expansion, factors, heads, kronecker, match, products, transposes
 from matcalc.simplify.cost import BITS, factor_order, look, scalar_order
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, ratio, term
 
@@ -21,6 +22,7 @@ Terms = dict[Key, Number]
 
 SMALL = 16  # nodes of a sum over which a number is distributed
 _REARRANGED = (Diagonal, Flip, HCat, Pad, Crop, Reshape, VCat, Vec)  # sums of these are these of sums
+_STRUCTURED = (Identity, Diagonal, Commutation, Kron, KhatriRao)  # matrices that do not stand for their entries
 _ALGEBRA = (HADAMARD, PRODUCT, TRANSPOSE)
 _LONGEST = 64  # sums of more terms are not joined with the sum around them: a shared graph would grow
 _TINY = 8  # nodes of a sum that is always joined with the sum around it
@@ -169,6 +171,9 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
     if len(items) == 1:
         ((c, s, m),) = items
         return assembled(c, s, m) if c > 0 else products.times(const(c), assembled(1, s, m))
+    if ONE not in shape and any(len(t.factors) == 1 and isinstance(t.factors[0].op, _STRUCTURED) for t in items):
+        # I - 1/n would be read as a multiple of I.
+        items = [t if t.factors else t._replace(factors=(ones(*shape),)) for t in items]
     content = _content([t.coefficient for t in items])
     if content != 1:
         items = [t._replace(coefficient=ratio(t.coefficient, content)) for t in items]
@@ -199,7 +204,7 @@ def joint(items: list[Term]) -> Expr | None:
             ]
             rest = [assemble(*t) for t in items if t not in group]
             return plus(heads.applied(op, tuple(args)), *rest)
-    return None
+    return kronecker.with_commutation(items) or kronecker.tiled(items)
 
 
 def _turned(items: list[Term]) -> list[Term]:
@@ -315,10 +320,16 @@ def upright(total: Expr) -> Expr:
     return min(total, other, key=_reading)
 
 
-def _reading(total: Expr) -> tuple[bool, str, int]:
-    """Names and products first, as in ``x - mean(x)``; by name."""
+def _reading(total: Expr) -> tuple[bool, bool, str, int]:
+    """``1 - f(x)``; else names and products first, as in ``x - mean(x)``; by name."""
     first = total.args[0]
-    return (not (first.op.is_variable or first.op in _ALGEBRA), look(total).label, total.digest)
+    complement = (number_of(first) or 0) > 0 and look(total).applies
+    return (
+        not complement,
+        not (first.op.is_variable or first.op in _ALGEBRA),
+        look(total).label,
+        total.digest,
+    )
 
 
 __all__ = [

@@ -9,10 +9,11 @@ from matcalc.expr import Expr, make
 from matcalc.facts import SYMMETRIC, has
 from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import zeros
-from matcalc.primitives.leaves import Commutation, Ones, commutation, ones
+from matcalc.primitives.leaves import Commutation, Identity, Ones, commutation, ones
 from matcalc.primitives.matrix import MATRIX_POWER, PINV
 from matcalc.primitives.products import KRON
-from matcalc.simplify import hadamards, sums
+from matcalc.primitives.structure import Slice
+from matcalc.simplify import hadamards, kronecker, products, sums
 
 
 def transposed(e: Expr) -> Expr:
@@ -45,6 +46,8 @@ def _transposed(e: Expr) -> Expr:
     if isinstance(op, Commutation):
         return commutation(op.n, op.m)
     if op is PRODUCT:
+        if any(kronecker.moves(a) for a in e.args):
+            return products.times(*[transposed(a) for a in reversed(e.args)])
         # A number stays where it is, in front or behind; a long product is turned in one piece.
         turned: list[Expr] = []
         for a in reversed(e.args):
@@ -65,6 +68,8 @@ def _transposed(e: Expr) -> Expr:
             return sums.plus(*[transposed(a) for a in e.args])
         if op is HADAMARD and gain(e) <= 1:
             return hadamards.hadamard(*[transposed(a) for a in e.args])
+        if isinstance(op, Slice) and isinstance(e.args[0].op, Identity):
+            return make(Slice(op.col, op.row), e.args)
         if op is KRON:
             return make(op, (transposed(e.args[0]), transposed(e.args[1])))
         if op is MATRIX_POWER:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from matcalc.errors import AmbiguityError, ParseError, Span
 from matcalc.syntax.lexer import Token
+from matcalc.syntax.spelling import superscript
 from matcalc.syntax.tree import (
     Absolute,
     Assignment,
@@ -13,7 +14,10 @@ from matcalc.syntax.tree import (
     Bounds,
     Call,
     Declaration,
+    Derived,
+    Equation,
     Everything,
+    Family,
     Fraction,
     Group,
     Index,
@@ -21,6 +25,8 @@ from matcalc.syntax.tree import (
     Inner,
     Keyword,
     Kind,
+    Mapping,
+    Member,
     Name,
     Negation,
     Node,
@@ -28,6 +34,7 @@ from matcalc.syntax.tree import (
     Number,
     Power,
     Range,
+    Reach,
     Sentences,
     Statement,
     Text,
@@ -42,6 +49,15 @@ JUXTAPOSED = "JUXTAPOSED"
 
 def _name(token: Token) -> Name:
     return Name(token.start, token.end, token.text)
+
+
+class Operand(NamedTuple):
+    """What a derivative of a map is taken of: the map, the operators on it, the numbers of arguments that follow."""
+
+    function: Name
+    words: tuple[tuple[str, tuple[int, ...]], ...]
+    places: tuple[int, ...]
+    first: int | None = None  # where it begins
 
 
 class Builder:
@@ -80,10 +96,14 @@ class Builder:
     def assignment(self, name: Token, equals: Token, expression: Node) -> Assignment:
         return Assignment(_name(name), expression)
 
+    def equation(self, left: Node, equals: Token, right: Node) -> Assignment | Equation:
+        """Of declarations: ``f = x'*x`` names a quantity, ``sum(y) = 1`` says something of one."""
+        return Assignment(left, right) if isinstance(left, Name) else Equation(left, right)
+
     def definition(
-        self, name: Token, opener: Token, parameter: Token, closer: Token, equals: Token, expression: Node
+        self, name: Token, opener: Token, parameters: list[Name], closer: Token, equals: Token, expression: Node
     ) -> Assignment:
-        return Assignment(_name(name), expression, _name(parameter))
+        return Assignment(_name(name), expression, parameters)
 
     def names(self, name: Token) -> list[Name]:
         return [_name(name)]
@@ -102,8 +122,35 @@ class Builder:
         end, sizes = shape
         return Declaration(attributes[-1].end if attributes else end, names, sizes, attributes or [])
 
+    def family(
+        self,
+        names: list[Name],
+        among: Token,
+        shape: tuple[int, tuple[Node, ...]],
+        attributes: list[Name],
+        *bounds: Any,
+    ) -> Family:
+        index, equals, lower, colon, upper = bounds
+        *attributes, word = attributes
+        declaration = self.declaration(names, among, shape, attributes)
+        return Family(declaration, word, self.bounds(index, equals, lower, colon, upper))
+
     def kind(self, names: list[Name], colon: Token, kind: Token) -> Kind:
         return Kind(names, _name(kind))
+
+    def domain(self, shape: tuple[int, tuple[Node, ...]]) -> list[Any]:
+        return [shape]
+
+    def mapping(
+        self,
+        names: list[Name],
+        colon: Token,
+        domains: list[tuple[int, tuple[Node, ...]]],
+        arrow: Token,
+        range: tuple[int, tuple[Node, ...]],
+    ) -> Mapping:
+        end, sizes = range
+        return Mapping(end, names, [domain for _, domain in domains], sizes)
 
     # -- operators
 
@@ -199,8 +246,9 @@ class Builder:
             inner = positions[0]
             while isinstance(inner, Group):
                 inner = inner.kids[0]
-            if isinstance(inner, Binary) and inner.operator == JUXTAPOSED:
-                positions = list(inner.kids)
+            positions = list(inner.kids) if isinstance(inner, Binary) and inner.operator == JUXTAPOSED else [inner]
+        if isinstance(operand, Name):
+            return Member(operand.start, rest[-1].end, (operand, *positions))
         return self.index(operand, under, positions, rest[-1])
 
     def everything(self, colon: Token) -> Everything:
@@ -229,12 +277,46 @@ class Builder:
     def derivative(self, function: Token, primes: Token, opener: Token, *rest: Any) -> Node:
         return self.called(function, len(primes.text), rest)
 
+    # -- derivatives of maps: an operand is the name of the map, and what was done to it, innermost first
+
+    def map(self, name: Token) -> Operand:
+        return Operand(_name(name), (), ())
+
+    def operand(self, inner: Operand) -> Operand:
+        return inner
+
+    def place(self, operand: Operand, comma: Token, number: Token) -> Operand:
+        if not number.text.isdigit() or number.text == "0" or len(number.text) > 6:
+            raise ParseError(
+                "an argument of a map is named by its number, counted from 1",
+                span=self.span(number.start, number.end),
+                hint="write jac(f, 1)(x, y) for the derivative by x",
+            )
+        return operand._replace(places=(*operand.places, int(number.text)))
+
+    def derived(self, word: Token, opener: Token, operand: Operand, closer: Token) -> Operand:
+        return Operand(operand.function, (*operand.words, (word.text, operand.places)), (), word.start)
+
+    def derived_map(self, operator: Operand, opener: Token, arguments: list[Node], closer: Token) -> Derived:
+        assert operator.first is not None
+        return Derived(operator.first, closer.end, operator.function, operator.words, tuple(arguments))
+
+    def del_of_map(self, sign: Token, function: Token, opener: Token, arguments: list[Node], closer: Token) -> Derived:
+        """``∇l(u)``, ``∇²l(u)``, ``∂₁f(x, y)``."""
+        plain = superscript(sign.text.replace("²", "^2")).translate({ord(c): None for c in " {}_"})
+        twice = "^2" in plain
+        number = "".join([c for c in plain.replace("^2", "") if c.isdigit()])
+        word = "hess" if twice else "grad" if plain.startswith(("∇", "\\nabla")) else "jac"
+        places = (int(number),) if number else ()
+        return Derived(sign.start, closer.end, _name(function), ((word, places),), tuple(arguments))
+
     def called(self, function: Token, order: int, rest: tuple[Any, ...]) -> Node:
         arguments: list[Node] = rest[0] if len(rest) == 2 else []
         end = rest[-1].end
         if arguments and isinstance(arguments[0], Bounds):
             bounds = arguments[0]
-            if function.text != "sum" or len(arguments) != 2 or isinstance(arguments[1], (Keyword, Text, Weight)):
+            no_summand = len(arguments) != 2 or isinstance(arguments[1], (Keyword, Text, Weight, Bounds))
+            if function.text != "sum" or no_summand:
                 self.refuse_bounds(function, end)
             lower, upper = bounds.kids
             return IndexedSum(function.start, end, bounds.index, lower, upper, arguments[1])
@@ -273,6 +355,15 @@ class Builder:
     def indexed_sum(self, sigma: Token, *rest: Any) -> IndexedSum:
         _, _, index, _, lower, _, _, upper, body = rest
         return IndexedSum(sigma.start, body.end, _name(index), lower, upper, body)
+
+    def ranged_sum(
+        self, sigma: Token, under: Token, opener: Token, indices: list[Name], closer: Token, body: Node
+    ) -> Node:
+        """``Σ_i f``, ``Σ_{i,j} f``: every index runs through the size that it stands for."""
+        for index in reversed(indices):
+            first, reach = Number(index.start, index.end, "1"), Reach(index.start, index.end)
+            body = IndexedSum(sigma.start, body.end, index, first, reach, body)
+        return body
 
     def inner(self, opener: Token, left: Node, comma: Token, right: Node, closer: Token) -> Inner:
         return Inner(opener.start, closer.end, (left, right))

@@ -21,7 +21,8 @@ from matcalc.primitives.reductions import NORM1, NORM2
 from matcalc.primitives.registry import CALLS, Call
 from matcalc.primitives.structure import ALL, AT, Slice
 from matcalc.syntax import tree
-from matcalc.syntax.formulas import written_out
+from matcalc.syntax.formulas import Formula, Macro, expanded, formula_of_numbers, written_out
+from matcalc.syntax.maps import applied, derivatives
 from matcalc.syntax.scope import FUNCTION_ALIASES, Bind, Reading, Scope, Step, number_rule, reads
 
 
@@ -45,7 +46,7 @@ def entries(scope: Scope, node: tree.Index) -> Reading:
                     span=scope.span(position),
                     hint="the first entry of x is x[1], the last one x[n]",
                 )
-            last = scope.bound.get(position.text) if isinstance(position, tree.Name) else None
+            last = scope.last_of(position)
             if last is not None:
                 lasts.append((axis if len(positions) == 2 else -1, last))
             wheres.append(AT)
@@ -120,6 +121,7 @@ def sums(scope: Scope, node: tree.IndexedSum) -> Reading:
     while isinstance(upper, tree.Group):
         upper = upper.kids[0]
     name = node.index.text
+    index = make(IndexLeaf(scope.indices.get(name, name)))
     if name in scope.bound:
         raise DeclarationError(
             f"the index `{name}` is already that of a sum around",
@@ -127,7 +129,10 @@ def sums(scope: Scope, node: tree.IndexedSum) -> Reading:
             hint="take another letter for one of them",
         )
     last: Dim | None = None
-    if isinstance(upper, tree.Name) and isinstance(lower, tree.Number) and lower.text == "1":
+    if isinstance(upper, tree.Reach):
+        upper.name = f"?{name}{len(scope.steps)}"
+        last = dim(upper.name)
+    elif isinstance(upper, tree.Name) and isinstance(lower, tree.Number):
         taken = (scope.variables, scope.definitions, scope.bound, scope.undeclared)
         if not any(upper.text in names for names in taken):
             if upper.text not in scope.sizes:
@@ -136,12 +141,19 @@ def sums(scope: Scope, node: tree.IndexedSum) -> Reading:
             last = dim(upper.text)
     elif isinstance(upper, tree.Number) and upper.text.isdigit() and len(upper.text) < 16:
         last = dim(int(upper.text))
+    elif isinstance(upper, tree.Binary) and isinstance(lower, tree.Number):
+        last = scope.size_of(upper)
+
+    first = scope.literal(lower)
 
     def bind(names: dict[str, Any]) -> None:
         names[name] = last
+        if first is not None and first < 1:
+            scope.below.add(name)
 
     def release(names: dict[str, Any]) -> None:
         del names[name]
+        scope.below.discard(name)
 
     for place in (lower, upper):
         literal = scope.literal(place)
@@ -155,7 +167,6 @@ def sums(scope: Scope, node: tree.IndexedSum) -> Reading:
     def finish(args: tuple[int, ...]) -> int:
         for place in (lower, upper):
             scope.force(place, integer=True)
-        index = make(IndexLeaf(name))
 
         def build(low: Expr, high: Expr, value: Expr) -> Expr:
             return indexed_sum(value, index, low, high)
@@ -171,9 +182,12 @@ def calls(scope: Scope, node: tree.Call) -> Reading:
     if name in scope.functions:
         return elementwise(scope, node, scope.functions[name])
     if name in scope.formulas:
-        if len(node.kids) != 1 or isinstance(node.kids[0], (tree.Keyword, tree.Text, tree.Weight)):
-            raise wrong_arguments(scope, node, f"{name}(x)")
-        return list(node.kids), partial(written_out, scope, node, scope.formulas[name])
+        return formula_call(scope, node, scope.formulas[name])
+    if name in scope.maps:
+        return applied(scope, node, scope.maps[name])
+    if name.startswith("J_") and name[2:] in scope.maps and not node.order:
+        function = tree.Name(node.function.start, node.function.end, name[2:])
+        return derivatives(scope, tree.Derived(node.start, node.end, function, (("jac", ()),), node.kids))
     if name == "norm":
         return call_norm(scope, node)
     if name == "norm2" and any(isinstance(k, tree.Weight) for k in node.kids):
@@ -184,9 +198,38 @@ def calls(scope: Scope, node: tree.Call) -> Reading:
     if entry is not None:
         known = entry.candidates == (Elementwise,)
         return elementwise(scope, node, KNOWN[entry.name]) if known else call_of(scope, node, entry)
+    if any(isinstance(kid, tree.Keyword) for kid in node.kids):  # P(x_i = dog)
+        raise ParseError(
+            f"`{scope.source[node.start : node.end][:40]}` has no formula",
+            span=scope.span(node),
+            hint="write what it is: for the probability of a class, for example, sigmoid(x_i'*w)",
+        )
+    if len(node.kids) > 1 and not any(isinstance(kid, (tree.Keyword, tree.Text, tree.Weight)) for kid in node.kids):
+        raise ParseError(
+            f"`{name}` is not declared, and only functions of one number need not be",
+            span=scope.span(node),
+            hint=f"define it, {name}(x, y) = ..., or declare it as a map, `{name}: R^n, R^p -> R^m`",
+        )
     scope.unknown_functions.setdefault(name, node.function)
     scope.functions[name] = Unknown(name)
     return elementwise(scope, node, scope.functions[name])
+
+
+def formula_call(scope: Scope, node: tree.Call, formula: Formula | Macro) -> Reading:
+    """A function that the user defined by a formula of several quantities: it stands for the formula."""
+    macro = formula if isinstance(formula, Macro) else formula.macro
+    plain = not any(isinstance(kid, (tree.Keyword, tree.Text, tree.Weight)) for kid in node.kids)
+    if not plain or len(node.kids) != len(macro.parameters):
+        raise wrong_arguments(scope, node, f"{macro.name}({', '.join(macro.parameters)})")
+    if isinstance(formula, Formula) and formula_of_numbers(scope, formula):
+        return list(node.kids), partial(written_out, scope, node, formula)
+    if node.order:
+        raise ParseError(
+            f"`{macro.name}` is not a function of one number, so it has no {macro.name}{chr(39) * node.order}",
+            span=scope.span(node),
+            hint="ask for the gradient or the Jacobian instead",
+        )
+    return list(node.kids), partial(expanded, scope, node, macro)
 
 
 def elementwise(scope: Scope, node: tree.Call, function: Function) -> Reading:

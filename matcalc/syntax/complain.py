@@ -80,7 +80,13 @@ def misfit(scope: Scope, number: int, shapes: list[Shape], unifier: Unifier, rea
         if first.shape == SCALAR:
             hint = "a number has no entries"
         return _error(source, f"the indices do not fit {text}, which is in {shape}", first, None, whole, hint)
-    called = step.node.function.text if isinstance(step.node, tree.Call) else step.kind
+    called = step.node.function.text if isinstance(step.node, (tree.Call, tree.Derived)) else step.kind
+    if called in scope.maps:
+        listed = ", ".join(shape_text(o.shape) for o in operands[:4])
+        title = f"{called} takes {scope.maps[called].domains_text} and is given {listed}"
+        return _error(
+            source, title, first, operands[1] if len(operands) > 1 else None, whole, f"{scope.maps[called]!r}"
+        )
     second = operands[1] if len(operands) > 1 else None
     hint = _NEEDS.get(called, "")
     if called in ("det", "tr", "logdet", "inv", "expm", "adj", "diag") and second is None:

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from matcalc.dims import ONE, SCALAR, Shape
-from matcalc.errors import DeclarationError, UnknownNameError
-from matcalc.facts import ATTRIBUTES, SQUARE_ONLY
+from matcalc.dims import ONE, SCALAR, Shape, shape_text
+from matcalc.errors import DeclarationError, ShapeError, UnknownNameError
+from matcalc.facts import ATTRIBUTES, ONEHOT, SQUARE_ONLY, STOCHASTIC
 from matcalc.primitives.functions import Unknown
 from matcalc.primitives.leaves import var
 from matcalc.syntax import tree
 from matcalc.syntax.build import build_all
-from matcalc.syntax.complain import misfit
-from matcalc.syntax.formulas import Formula, foreign
+from matcalc.syntax.families import columns_of
+from matcalc.syntax.formulas import Formula, Macro, foreign, of_matrices
 from matcalc.syntax.kinds import Conflict, solve
+from matcalc.syntax.maps import declared_map
 from matcalc.syntax.scope import FUNCTIONS, Scope
 from matcalc.syntax.spelling import GREEK
 
 
-def declare(scope: Scope, part: tree.Declaration | tree.Kind) -> None:
+def declare(scope: Scope, part: tree.Declaration | tree.Kind | tree.Mapping) -> None:
     """Enters the names of a declaration into the scope."""
+    if isinstance(part, tree.Mapping):
+        for name in part.names:
+            check_new(scope, name)
+            scope.maps[name.text] = declared_map(scope, name.text, part)
+        return
     if isinstance(part, tree.Kind):
         declare_functions(scope, part)
         return
     sizes = [scope.dimension(node) for node in part.sizes]
     shape: Shape = (sizes[0] if sizes else ONE, sizes[1] if len(sizes) > 1 else ONE)
-    facts = [attribute(scope, word, shape) for word in part.attributes]
+    words = part.attributes
+    named = next((k for k, word in enumerate(words) if word.text == "with"), len(words))  # with columns x_i
+    facts = [attribute(scope, word, shape) for word in words[:named]]
     for name in part.names:
+        if named < len(words):
+            columns_of(scope, name.text, words[named:])
         check_new(scope, name)
         if name.text in scope.sizes:
             raise DeclarationError(
@@ -40,7 +50,7 @@ def declare_functions(scope: Scope, part: tree.Kind) -> None:
         raise DeclarationError(
             f"`{part.kind.text}` is not a kind of function",
             span=scope.span(part.kind),
-            hint="write `phi: elementwise`, `phi(t) = ...`, or `x in R^n` for a variable",
+            hint="write `phi: elementwise`, `phi(t) = ...`, `f: R^n -> R^m`, or `x in R^n` for a variable",
         )
     for name in part.names:
         check_new(scope, name)
@@ -50,7 +60,7 @@ def declare_functions(scope: Scope, part: tree.Kind) -> None:
 def check_new(scope: Scope, name: tree.Name) -> None:
     """Refuses a name that is taken."""
     text = name.text
-    taken = (scope.variables, scope.functions, scope.formulas, scope.definitions)
+    taken = (scope.variables, scope.functions, scope.formulas, scope.maps, scope.definitions)
     if any(text in names for names in taken):
         raise DeclarationError(
             f"`{text}` is declared twice", span=scope.span(name), hint="keep one of the declarations"
@@ -85,43 +95,66 @@ def attribute(scope: Scope, word: tree.Name, shape: Shape) -> str:
             if shape == SCALAR
             else f"write R^{{{rows} x {rows}}}, or leave `{text}` out",
         )
+    if text in (STOCHASTIC, ONEHOT) and shape[0] is ONE:
+        raise DeclarationError(
+            f"only a vector, or a matrix by its columns, can be {text}, and this is in {shape_text(shape)}",
+            span=scope.span(word),
+            hint="declare a column: y in R^n",
+        )
     return text
 
 
 def define_function(scope: Scope, part: tree.Assignment) -> None:
-    """``phi(t) = t/(1 + exp(-t))``: a function of one number."""
-    assert part.parameter is not None
+    """``phi(t) = t/(1 + exp(-t))``: a function of one number; or ``net(W, x) = tanh(W*x)``, of anything."""
     check_new(scope, part.name)
+    name, parameters = part.name.text, tuple([parameter.text for parameter in part.parameters])
+    twice = [p for i, p in enumerate(part.parameters) if p.text in parameters[:i]]
+    if twice:
+        raise DeclarationError(
+            f"two parameters of {name} are named `{twice[0].text}`",
+            span=scope.span(twice[0]),
+            hint="take different names",
+        )
+    for node in tree.walk([part.expression]):
+        if isinstance(node, tree.Call) and node.function.text == name:
+            raise DeclarationError(
+                f"`{name}` is defined by itself",
+                span=scope.span(node.function),
+                hint="a formula is written out at its call, so it cannot call itself; write the layers one by one",
+            )
+    macro = Macro(name, parameters, part.expression, scope.source)
+    if len(parameters) > 1 or of_matrices(scope, part.expression) or not of_numbers(scope, part, macro):
+        scope.formulas[name] = macro
+
+
+def of_numbers(scope: Scope, part: tree.Assignment, macro: Macro) -> bool:
+    """Enters the function if its formula is one between numbers; says whether it is."""
     inner = Scope(scope.source)
     inner.functions = dict(scope.functions)
     inner.formulas = scope.formulas
-    parameter = part.parameter.text
+    (parameter,) = macro.parameters
     inner.variables[parameter] = var(parameter)
     step = inner.expression(part.expression)
     for other in inner.undeclared.values():
         other.scalar = True
     for name, place in inner.unknown_functions.items():
+        if inner.undeclared:  # phi(W*x + b), with a phi that nobody declared
+            return False
         raise UnknownNameError(
             f"`{name}` is not a known function", span=scope.span(place), hint=f"declare `{name}: elementwise` before it"
         )
     try:
-        solution = solve(inner, step, True)
-    except Conflict as conflict:
-        raise misfit(inner, conflict.at, conflict.shapes, conflict.unifier) from None
-    nodes = build_all(inner, solution, {})
+        nodes = build_all(inner, solve(inner, step, True), {})
+    except (Conflict, ShapeError):
+        return False
     body, others = nodes[step], {name: nodes[other.index] for name, other in inner.undeclared.items()}
-    strange = foreign(body)
-    if body.shape != SCALAR or strange is not None:
-        raise DeclarationError(
-            f"the formula of {part.name.text} is not one of numbers",
-            span=scope.span(part.expression),
-            detail=f"{strange.op} does not act entry by entry" if strange is not None else "",
-            hint="a function acts entry by entry; name other quantities in the program instead: z = ...",
-        )
+    if body.shape != SCALAR or foreign(body) is not None:
+        return False
     if others:
-        scope.formulas[part.name.text] = Formula(inner.variables[parameter], body, others)
+        scope.formulas[macro.name] = Formula(macro, inner.variables[parameter], body, others)
     else:
-        scope.define_function(part.name.text, parameter, body)
+        scope.define_function(macro.name, parameter, body)
+    return True
 
 
 __all__ = ["check_new", "declare", "define_function"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from matcalc.dims import ONE, SCALAR, Shape
+from matcalc.dims import ONE, SCALAR, Dim, Shape
 from matcalc.errors import AmbiguityError, Span
 from matcalc.expr import DimMismatch
 from matcalc.syntax.scope import Scope, Step, Undeclared
@@ -32,6 +32,7 @@ _COST = {
     (VECTOR, MATRIX): 2.0,
     (SCALAR_KIND, MATRIX): 2.5,
 }
+_OTHER_MEMBERS = 0.5  # x_i is a number where the rest of the text made it a column, or the other way round
 _COEFFICIENT = 0.1
 _SPREAD = 1.0  # more, for a term of a sum that does not fit: A*alpha - y has a vector alpha rather than a number y
 _HIGHEST_COST = 3.3  # a text that needs more is rather wrong than unusual
@@ -57,6 +58,28 @@ def default_kind(name: str) -> str:
     return SCALAR_KIND if stem in GREEK else VECTOR
 
 
+def first_kind(name: str, found: Undeclared) -> str:
+    """The kind by the name and by what its place forces."""
+    if found.family is not None:  # a vector of numbers, or a matrix of columns
+        member = found.family.declared
+        return MATRIX if (found.family.column if member is None else not member.is_scalar) else VECTOR
+    return SCALAR_KIND if found.scalar or found.integer else default_kind(name)
+
+
+def farthest(loops: list[tuple[int, int, Dim]]) -> list[tuple[int, int, Dim]]:
+    """Of the last entries that are taken of one thing, x_i and x_{i+1}, the last one of all."""
+    found: dict[tuple[int, int], Dim] = {}
+    others = []
+    for number, axis, last in loops:
+        known = found.setdefault((number, axis), last)
+        ahead = (last - known).value
+        if ahead is not None and ahead > 0:
+            found[number, axis] = last
+        elif ahead is None:
+            others.append((number, axis, last))
+    return [*((number, axis, last) for (number, axis), last in found.items()), *others]
+
+
 def fold(scope: Scope, kinds: dict[str, str], result: int | None) -> Solution:
     """The shapes of all steps under an assumption on the kinds; ``result`` is a step that must be a number.
 
@@ -69,7 +92,10 @@ def fold(scope: Scope, kinds: dict[str, str], result: int | None) -> Solution:
     for number, step in enumerate(scope.steps):
         if step.kind == "variable" and step.name in declared:
             kind = kinds[step.name]
+            family = declared[step.name].family
             rows = ONE if kind == SCALAR_KIND else unifier.fresh()
+            if kind == MATRIX and family is not None and family.declared is not None:
+                rows = family.declared.rows
             shape = (rows, unifier.fresh() if kind == MATRIX else ONE)
         elif step.kind == "identity":
             order = unifier.fresh()
@@ -82,9 +108,16 @@ def fold(scope: Scope, kinds: dict[str, str], result: int | None) -> Solution:
             except DimMismatch as mismatch:
                 raise Conflict(number, number, shapes, unifier, mismatch) from None
         shapes.append(shape)
-    for number, axis, last in scope.loops:
-        length = unifier.shape(shapes[number])
-        unifier.bind(length[axis if axis >= 0 else 0 if length[1] is ONE else 1], last)
+    for number, axis, last in farthest(scope.loops):
+        rows, cols = unifier.shape(shapes[number])
+        length = rows if axis == 0 or (axis < 0 and cols is ONE) else cols
+        if not last.is_unknown:
+            unifier.bind(length, last)
+            continue
+        try:  # a sum without bounds: as far as the index runs
+            unifier.same(length, last)
+        except DimMismatch as mismatch:
+            raise Conflict(number, number, shapes, unifier, mismatch) from None
     if result is not None and unifier.shape(shapes[result]) != SCALAR:
         raise Conflict(None, result, shapes, unifier, DimMismatch(*unifier.shape(shapes[result])))
     return Solution(shapes, unifier)
@@ -95,10 +128,7 @@ def solve(scope: Scope, result: int, scalar: bool) -> Solution:
 
     Raises   Conflict of the default kinds where no correction helps; AmbiguityError
     """
-    kinds = {
-        name: SCALAR_KIND if found.scalar or found.integer else default_kind(name)
-        for name, found in scope.undeclared.items()
-    }
+    kinds = {name: first_kind(name, found) for name, found in scope.undeclared.items()}
     demand = result if scalar else None
     try:
         return fold(scope, kinds, demand)
@@ -129,12 +159,14 @@ def _search(scope: Scope, kinds: dict[str, str], result: int | None, first: Conf
         ):  # s^2: s may be a number, but not w for sigma(X'*w)^2
             names = [name for name in names if name in _terms(scope, scope.steps[conflict.at].args[0])]
         for name in names:
-            if name in changes or scope.undeclared[name].scalar:
+            family = scope.undeclared[name].family
+            if name in changes or scope.undeclared[name].scalar or (family is not None and family.declared is not None):
                 continue
-            for kind in (SCALAR_KIND, VECTOR, MATRIX):
+            others = (SCALAR_KIND, VECTOR, MATRIX) if family is None else (VECTOR, MATRIX)
+            for kind in others if name not in scope.apart else (VECTOR,):
                 if kinds[name] == MATRIX and kind == SCALAR_KIND and name not in coefficients:
                     continue
-                price = _COST.get((kinds[name], kind))
+                price = _COST.get((kinds[name], kind)) if family is None or kind == kinds[name] else _OTHER_MEMBERS
                 more = {**changes, name: kind}
                 key = frozenset(more.items())
                 if price is not None and key not in seen:
@@ -210,7 +242,13 @@ def concerned(scope: Scope, at: int) -> list[str]:
 
 def _two_readings(scope: Scope, readings: list[dict[str, str]]) -> AmbiguityError:
     example = {SCALAR_KIND: "R", VECTOR: "R^n", MATRIX: "R^{m x n}"}
-    lines = ["; ".join(f"{name} in {example[kind]}" for name, kind in reading.items()) for reading in readings[:4]]
+    members = {VECTOR: "R", MATRIX: "R^n"}
+
+    def declaration(name: str, kind: str) -> str:
+        family = scope.undeclared[name].family
+        return f"{name} in {example[kind]}" if family is None else f"{family.node.text} in {members[kind]}"
+
+    lines = ["; ".join(declaration(name, kind) for name, kind in reading.items()) for reading in readings[:4]]
     names = [name for reading in readings for name in reading]
     node = scope.undeclared[names[0]].node
     return AmbiguityError(

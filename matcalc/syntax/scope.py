@@ -12,12 +12,13 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from matcalc.dims import ONE, SCALAR, Dim, Shape, dim
-from matcalc.errors import DeclarationError, LimitError, Span, UnknownNameError
+from matcalc.errors import AmbiguityError, DeclarationError, LimitError, Span, UnknownNameError
 from matcalc.expr import Expr, make
 from matcalc.primitives.base import Same
 from matcalc.primitives.functions import Defined, Function
 from matcalc.primitives.leaves import Index as IndexLeaf
 from matcalc.primitives.leaves import Pi, const, identity, ones, size, var
+from matcalc.primitives.maps import Map
 from matcalc.primitives.registry import CALLS
 from matcalc.syntax import tree
 from matcalc.syntax.builder import JUXTAPOSED
@@ -29,6 +30,7 @@ FUNCTION_ALIASES = {"sigma": "sigmoid"}
 FUNCTIONS = frozenset(CALLS) | FUNCTION_ALIASES.keys() | {"norm"}
 MAX_DIGITS = 300  # of a number
 MAX_TERMS = 40  # of a dimension
+MAX_STEPS = 200_000  # of a program
 
 
 class Step(NamedTuple):
@@ -43,15 +45,26 @@ class Step(NamedTuple):
     places: tuple[tree.Node, ...] = ()  # where the text has the operands (a step that is used again stands elsewhere)
 
 
+class Family:
+    """A name that has members, ``x_i``: where one stands, its index, whether it is rather a column than a number."""
+
+    __slots__ = ("column", "declared", "index", "node")
+
+    def __init__(self, node: tree.Name, index: str) -> None:
+        self.node, self.index, self.column = node, index, False
+        self.declared: Expr | None = None  # a member as it was declared: x_i in R^n
+
+
 class Undeclared:
     """A name that nobody declared; its kind is found out from the expression."""
 
-    __slots__ = ("index", "integer", "node", "scalar")
+    __slots__ = ("family", "index", "integer", "node", "scalar")
 
     def __init__(self, node: tree.Node, index: int) -> None:
         self.node, self.index = node, index
         self.scalar = False  # forced by its place
         self.integer = False
+        self.family: Family | None = None  # where only its members stand in the text
 
 
 class Scope:
@@ -65,13 +78,26 @@ class Scope:
         self.sizes: set[str] = set()  # dimensions
         self.guessed_sizes: set[str] = set()  # of them, those that stand only as the bound of a sum
         self.functions: dict[str, Function] = {}  # declared, defined or unknown
-        self.formulas: dict[str, Any] = {}  # functions that hold other quantities (formulas.py)
         self.definitions: dict[str, int] = {}
+        self.formulas: dict[str, Any] = {}  # functions that hold other quantities (formulas.py)
+        self.maps: dict[str, Map] = {}  # declared with their shapes only
+        self.calls: tuple[str, ...] = ()  # the functions whose formulas are being written out, outermost first
+        self.assigned: dict[str, int] = self.definitions  # those of the program, whatever a formula's parameters are
+        self.expanded: dict[tuple[Any, ...], int] = {}  # formulas written out: their steps
+        self.indices: dict[str, str] = {}  # indices of sums that go by another name within the formula written out
+        self.around: frozenset[str] = frozenset()  # indices of the sums around the formula written out
         self.held: frozenset[str] = frozenset()  # names that stand for themselves where they are assigned
         self.undeclared: dict[str, Undeclared] = {}
         self.used: dict[str, int] = {}  # declared variables: their step
         self.unknown_functions: dict[str, tree.Node] = {}
         self.bound: dict[str, Dim | None] = {}  # the indices of the sums around, with the last value where it is a size
+        self.below: set[str] = set()  # of them, those that begin at 0 or before
+        self.families: dict[str, Family] = {}  # the names of which there are members (families.py)
+        self.standing: set[str] = set()  # the names that stand for themselves
+        self.apart: frozenset[str] = frozenset()  # names a whose members are no columns of A
+        self.capitals: set[str] = set()  # names a whose members are read as columns of A, though they may be numbers
+        self.columns: dict[str, str] = {}  # of declared matrices, the name of the columns: x_i
+        self.sums: dict[str, list[tuple[str, Span]]] = {}  # of variables, what equations say of columns and rows
         self.loops: list[tuple[int, int, Dim]] = []  # entries taken by a bound index: step, axis, last value
 
     @property
@@ -160,7 +186,8 @@ class Scope:
     def name(self, node: tree.Name, bound: dict[str, Any]) -> int:
         name = node.text
         if name in bound:
-            return self.add(Step("index", node, (), lambda shapes, same: SCALAR, partial(make, IndexLeaf(name))))
+            index = IndexLeaf(self.indices.get(name, name))
+            return self.add(Step("index", node, (), lambda shapes, same: SCALAR, partial(make, index)))
         if name in self.definitions:
             return self.definitions[name]
         if name in self.variables:
@@ -177,14 +204,15 @@ class Scope:
         if name == "1":  # the vector of ones
             return self.add(Step("ones", node, (), lambda shapes, same: SCALAR, ones))
         of_language = name in FUNCTIONS and len(name) > 1 and name not in FUNCTION_ALIASES
-        if name in self.functions or name in self.formulas or of_language:
+        if name in self.functions or name in self.formulas or name in self.maps or of_language:
             raise UnknownNameError(
                 f"`{name}` is a function and stands here without an argument",
                 span=self.span(node),
                 hint=f"write {name}(...)",
             )
         if name not in self.undeclared:
-            self.undeclared[name] = Undeclared(node, len(self.steps))
+            found = self.undeclared[name] = Undeclared(node, len(self.steps))
+            found.family = None if name in self.standing else self.families.get(name)
             self.add(Step("variable", node, (), self.undeclared_shape, lambda: None, name))  # type: ignore[arg-type,return-value]
         return self.undeclared[name].index
 
@@ -193,14 +221,97 @@ class Scope:
         raise AssertionError("the shape of an undeclared name is found in kinds.py")
 
     def entry(self, node: tree.Name, bound: dict[str, Any]) -> tree.Node | None:
-        """``x_i`` within a sum over i is the entry x[i], unless ``x_i`` is a name of its own."""
-        base, mark, subscript = node.text.partition("_")
-        if not bound or not mark or not subscript or any(c not in bound for c in subscript):
+        """``x_i`` within a sum over i: entry i of the vector x, column i of the matrix X, or one of a family.
+
+        Outside the sum it is a name of its own where it is declared or no other ``x_j`` is in a sum over j.
+        """
+        base, _, subscript = node.text.partition("_")
+        if not base or not subscript or node.text in self.definitions:
             return None
-        if node.text in self.variables or node.text in self.definitions:
-            return None
+        if not all(c in bound for c in subscript):
+            letters = subscript.isascii() and subscript.isalpha() and subscript.islower()
+            one = len(subscript) == 1 and base in self.families
+            other = len(subscript) == 2 and any(c in bound for c in subscript)  # A_ij within a sum over i
+            if node.text in self.variables or not letters or not (one or other):
+                return None
         at = [tree.Name(node.start, node.end, c) for c in subscript]
-        return tree.Index(node.start, node.end, (tree.Name(node.start, node.end, base), *at))
+        return tree.Member(node.start, node.end, (tree.Name(node.start, node.end, self.whole_of(node, base)), *at))
+
+    def size_of(self, node: tree.Node) -> Dim | None:
+        """The dimension that the last value of an index is, such as n-1, where its names are those of sizes."""
+        names = [k.text for k in tree.walk([node]) if isinstance(k, tree.Name)]
+        if not names or any(name not in self.sizes or name in self.undeclared for name in names):
+            return None
+        if any(isinstance(k, tree.Binary) and k.operator not in _DIMENSIONS for k in tree.walk([node])):
+            return None
+        guessed = self.guessed_sizes.intersection(names)
+        found = self.dimension(node)
+        self.guessed_sizes |= guessed
+        return found
+
+    def last_of(self, position: tree.Node) -> Dim | None:
+        """The last entry that an index, or an index and a number (i+1, i-1), takes, where that is a size."""
+        self.check_index(position)
+        if isinstance(position, tree.Name):
+            return self.bound.get(position.text)
+        if not isinstance(position, tree.Binary) or position.operator not in ("PLUS", "MINUS"):
+            return None
+        index, number = position.kids
+        if isinstance(index, tree.Number) and position.operator == "PLUS":
+            index, number = number, index
+        last = self.bound.get(index.text) if isinstance(index, tree.Name) else None
+        if last is None or not isinstance(number, tree.Number) or not number.text.isdigit() or len(number.text) > 9:
+            return None
+        if last.is_unknown:
+            raise DeclarationError(
+                f"the sum over {self.source[index.start : index.end]} needs bounds, as it does not run through all",
+                span=self.span(position),
+                hint="write them, for example sum(i=1:n-1, (x[i+1] - x[i])^2)",
+            )
+        return last + int(number.text) if position.operator == "PLUS" else last - int(number.text)
+
+    def check_index(self, node: tree.Node) -> None:
+        """Refuses as a position the index of a sum that begins at 0."""
+        if isinstance(node, tree.Name) and node.text in self.below:
+            i = node.text
+            raise DeclarationError(
+                f"the index {i} of the sum begins before 1, and entries and columns are counted from 1",
+                span=self.span(node),
+                hint=f"begin at {i}=1 and write {i}-1 where the number is meant, or take [{i}+1] as the index",
+            )
+
+    def whole_of(self, node: tree.Name, base: str) -> str:
+        """The name of what ``x_i`` is a member of."""
+        capital = base[0].upper() + base[1:]
+        if base in self.apart:
+            return base
+        declared = [name for name in (base, capital) if name in self.variables and not self.variables[name].is_scalar]
+        declared += [name for name, member in self.columns.items() if member.partition("_")[0] == base]
+        if declared:
+            return self.noted(base, declared[0])
+        known = [name for name in (base, capital) if name in self.definitions or name in self.standing]
+        known += [name for name in (base, capital) if name in self.variables]
+        if known:
+            return self.noted(base, known[0])
+        family = self.families.get(base)
+        if family is not None and family.declared is None:
+            names = (name for name in self.variables if name.partition("_")[0] == base and len(name) == len(base) + 2)
+            family.declared = next((self.variables[name] for name in names), None)
+        if base[0].isupper() and family is not None and family.declared is None:
+            raise AmbiguityError(
+                f"`{node.text}` has several readings, as nothing says what `{base}` is",
+                span=self.span(node),
+                detail=f"entry of a vector: {base} in R^m; column of a matrix: {base} in R^{{n x m}}",
+                hint=f"declare {base}; a family of matrices is written with names of their own: {base}1, {base}2",
+            )
+        return base
+
+    def noted(self, base: str, whole: str) -> str:
+        """The same; where a lower-case letter has met the matrix of the same letter, that is noted."""
+        family = self.families.get(base)
+        if whole != base and base[0].islower() and whole not in self.columns and not (family and family.column):
+            self.capitals.add(base)
+        return whole
 
     def force(self, node: tree.Node, integer: bool = False) -> None:
         """Notes that the place of a bare name makes it a number, a whole one with all that it is computed from."""
@@ -211,9 +322,12 @@ class Scope:
                 if isinstance(part, tree.Name):
                     self.force(part, integer=True)
             return
-        if integer and isinstance(node, tree.Name) and node.text in self.variables:
-            self.whole.add(node.text)
-        found = self.undeclared.get(node.text) if isinstance(node, tree.Name) else None
+        name = node.text if isinstance(node, tree.Name) else ""
+        if name in self.definitions:  # another name of a variable
+            name = self.steps[self.definitions[name]].name
+        if integer and name in self.variables:
+            self.whole.add(name)
+        found = self.undeclared.get(name)
         if found is not None:
             found.scalar = True
             found.integer = found.integer or integer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class Node:
@@ -90,6 +90,22 @@ class Index(Node):
     __slots__ = ()
 
 
+class Member(Index):
+    """``x_i``, ``A_ij``: a name and the indices that are its subscript."""
+
+    __slots__ = ()
+
+
+class Reach(Node):
+    """The upper bound that a sum leaves out: the size that its index runs through, under a name for the unknown."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, start: int, end: int) -> None:
+        super().__init__(start, end)
+        self.name = ""
+
+
 class Everything(Node):
     """``:`` as an index."""
 
@@ -112,6 +128,24 @@ class Call(Node):
     ) -> None:
         super().__init__(start, end, arguments)
         self.function, self.order, self.bracketed = function, order, bracketed
+
+
+class Derived(Node):
+    """The derivative of a map applied, ``jac(f, 2)(x, y)``; ``words`` are its operators, innermost first, with the
+    numbers of arguments that they name: ``(("jac", (2,)),)``."""
+
+    __slots__ = ("function", "words")
+
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        function: Name,
+        words: tuple[tuple[str, tuple[int, ...]], ...],
+        arguments: tuple[Node, ...],
+    ) -> None:
+        super().__init__(start, end, arguments)
+        self.function, self.words = function, words
 
 
 class Keyword(Node):
@@ -190,13 +224,23 @@ class Value(Statement):
 
 
 class Assignment(Statement):
-    """``z = W*x``; with a ``parameter``, ``phi(t) = t/(1 + exp(-t))``."""
+    """``z = W*x``; with ``parameters``, ``phi(t) = t/(1 + exp(-t))`` or ``net(W, x) = tanh(W*x)``."""
 
-    __slots__ = ("expression", "name", "parameter")
+    __slots__ = ("expression", "name", "parameters")
 
-    def __init__(self, name: Name, expression: Node, parameter: Name | None = None) -> None:
+    def __init__(self, name: Name, expression: Node, parameters: Sequence[Name] = ()) -> None:
         super().__init__(name.start, expression.end)
-        self.name, self.expression, self.parameter = name, expression, parameter
+        self.name, self.expression, self.parameters = name, expression, tuple(parameters)
+
+
+class Equation(Statement):
+    """``sum(y) = 1``, among declarations."""
+
+    __slots__ = ("left", "right")
+
+    def __init__(self, left: Node, right: Node) -> None:
+        super().__init__(left.start, right.end)
+        self.left, self.right = left, right
 
 
 class Declaration(Statement):
@@ -209,6 +253,16 @@ class Declaration(Statement):
         self.names, self.sizes, self.attributes = names, sizes, attributes
 
 
+class Family(Statement):
+    """``x_i in R^n for i=1:m``: a declaration, the word, and the index with its bounds."""
+
+    __slots__ = ("bounds", "declaration", "word")
+
+    def __init__(self, declaration: Declaration, word: Name, bounds: Bounds) -> None:
+        super().__init__(declaration.start, bounds.end)
+        self.declaration, self.word, self.bounds = declaration, word, bounds
+
+
 class Kind(Statement):
     """``phi, psi: elementwise``."""
 
@@ -217,6 +271,16 @@ class Kind(Statement):
     def __init__(self, names: list[Name], kind: Name) -> None:
         super().__init__(names[0].start, kind.end)
         self.names, self.kind = names, kind
+
+
+class Mapping(Statement):
+    """``f, g: R^n, R^p -> R^m``: the sizes of each domain and of the range, as those of a declaration."""
+
+    __slots__ = ("domains", "names", "range")
+
+    def __init__(self, end: int, names: list[Name], domains: list[tuple[Node, ...]], range: tuple[Node, ...]) -> None:
+        super().__init__(names[0].start, end)
+        self.names, self.domains, self.range = names, domains, range
 
 
 class Sentences:

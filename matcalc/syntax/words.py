@@ -44,6 +44,7 @@ class Words:
         self.functions = names.functions
         self.declared = set(names.declared)
         self.elementwise = set(names.elementwise)
+        self.indices: set[str] = set()  # of the sums in the text
 
     def span(self, start: int, end: int) -> Span:
         return Span(self.source, start, end)
@@ -85,7 +86,8 @@ class Words:
                 hint=f"write Σ_{{{subscript}=1}}^{{m}}, or declare {name}",
             )
         if len(stem) == 1 or stem in GREEK:
-            if len(subscript) > 1 and subscript.isalpha() and "{" not in text and "_" in text and "\\" not in text:
+            joined = "{" not in text and "_" in text and "\\" not in text and not self.indices.issuperset(subscript)
+            if len(subscript) > 1 and subscript.isalpha() and joined:
                 first, rest = canonical(f"{word}_{subscript[0]}"), shortened(subscript[1:])
                 text, name, subscript = (shortened(part) for part in (text, name, subscript))
                 raise AmbiguityError(

@@ -8,7 +8,18 @@ from fractions import Fraction
 from matcalc.dims import ONE, SCALAR, dim
 from matcalc.expr import Expr, make
 from matcalc.facts import INTEGER, INVERTIBLE, POSITIVE
-from matcalc.primitives import algebra, convolution, leaves, loops, matrix, products, reductions, registry, structure
+from matcalc.primitives import (
+    algebra,
+    convolution,
+    leaves,
+    loops,
+    maps,
+    matrix,
+    products,
+    reductions,
+    registry,
+    structure,
+)
 from matcalc.primitives.base import Primitive, Zeros
 from matcalc.primitives.elementwise import FUNCTIONS
 from matcalc.primitives.functions import Elementwise, Unknown
@@ -24,6 +35,13 @@ row = var("r", (ONE, n))
 s, t, u = var("s"), var("t"), var("u", SCALAR, POSITIVE)
 i, j = make(leaves.Index("i")), make(leaves.Index("j"))
 k = var("k", SCALAR, INTEGER)
+
+v, D = var("v", (p, ONE)), var("D", (dim(2), n))
+f = maps.Map("f", (x.shape, v.shape), (m, ONE))
+L = maps.Map("L", (y.shape,), SCALAR)
+Q = maps.Map("Q", (D.shape, SCALAR), (dim(3), dim(2)))
+q2 = maps.Map("q2", (A.shape, x.shape), SCALAR)
+N1 = maps.Map("N1", (x.shape,), (ONE, m))
 
 BY_HAND: dict[type[Primitive], list[Expr]] = {
     Zeros: [make(Zeros((m, n))), make(Zeros(SCALAR))],
@@ -72,6 +90,17 @@ BY_HAND: dict[type[Primitive], list[Expr]] = {
     ],
     Elementwise: [*(f(A) for f in FUNCTIONS.values()), FUNCTIONS["tanh"](x), FUNCTIONS["tanh"](s)]
     + [Elementwise(Unknown("phi"), order)(A) for order in (0, 1, 2)],
+    maps.Mapped: [
+        f(x, v),
+        L(y),
+        Q(D, s),
+        q2(A, x),
+        *(maps.derived(f, slots, (x, v)) for slots in ((0,), (1,), (0, 1), (1, 1))),
+        *(maps.derived(L, (0,) * order, (y,)) for order in (1, 2, 3)),
+        *(maps.derived(Q, slots, (D, s)) for slots in ((0,), (1,), (0, 1))),
+        *(maps.derived(q2, slots, (A, x)) for slots in ((0,), (1,), (0, 0), (0, 1), (0, 1, 1))),
+        *(maps.derived(N1, slots, (x,)) for slots in ((), (0,), (0, 0))),
+    ],
     reductions.Sum: [reductions.Sum(axis)(a) for axis in (None, 0, 1) for a in (A, x, row)],
     reductions.Mean: [reductions.Mean(axis)(a) for axis in (None, 0, 1) for a in (A, x, row)],
     reductions.Max: [reductions.Max(axis)(a) for axis in (None, 0, 1) for a in (A, x, row)],
@@ -124,6 +153,9 @@ BY_HAND: dict[type[Primitive], list[Expr]] = {
     convolution.Corr: [
         convolution.Corr(mode)(K, X) for mode in ("full", "same", "valid") for K, X in [(var("K", (p, q)), A), (x, z)]
     ],
+    convolution.ConvMatrix: [
+        convolution.ConvMatrix(m, n, mode)(var("K", (p, q))) for mode in ("full", "same", "valid")
+    ] + [convolution.ConvMatrix(n, ONE, "full")(z)],
     convolution.Crop: [
         convolution.Crop((m, n))(var("D", (m + p - 1, n + q - 1))),
         convolution.Crop((m, n))(var("D", (m + 2, n + 1))),

@@ -9,10 +9,12 @@ import pytest
 
 from matcalc.calculus.differential import differential
 from matcalc.calculus.gradient import gradient
+from matcalc.calculus.vectorise import jacobian
 from matcalc.checks.domain import Undefined, Watch
 from matcalc.checks.evaluate import evaluate
 from matcalc.checks.sampling import draw_direction, draw_point
 from matcalc.checks.taylor import UNSOUND, Path, check_gradient, taylor
+from matcalc.dims import dim
 from matcalc.expr import Expr, postorder, variables
 from matcalc.facts import INTEGER, has
 from matcalc.primitives import leaves, registry
@@ -22,9 +24,12 @@ from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import differential_of, var
 from matcalc.primitives.loops import IndexedSum
 from matcalc.primitives.products import inner
+from matcalc.primitives.structure import vec
+from matcalc.simplify import simplify
 from tests.contract.instances import ALL, INSTANCES, name
 
 NEAR = mpmath.mpf(10) ** -25  # relative error; differences in 50 digits are good to about 1e-30
+LARGEST = 4000  # entries of a matrix that is computed in many digits at third order; of larger ones the shape is tested
 every = pytest.mark.parametrize("e", ALL, ids=name)
 
 
@@ -33,11 +38,11 @@ def real(e: Expr) -> list[Expr]:
     return [v for v in variables([e]) if not has(v, INTEGER)]
 
 
-def sound_point(roots: list[Expr], rng: Random):
-    """A random point at which everything is real and finite."""
+def sound_point(roots: list[Expr], rng: Random, spare: int = 2):
+    """A random point at which everything is real and finite; sizes differ by up to ``spare``."""
     for attempt in range(60):
         try:
-            point = draw_point(roots, rng, attempt)
+            point = draw_point(roots, rng, attempt, spare)
             evaluate(roots, point.env, point.sizes, watch=Watch())
         except UNSOUND:
             continue
@@ -185,3 +190,53 @@ def test_instances_use_no_other_primitive_than_registered_ones():
     symbols = (leaves.Var, leaves.Const, leaves.Size, leaves.Index)
     used = {type(node.op) for node in postorder(ALL)}
     assert used - set(symbols) <= set(registry.PRIMITIVES)
+
+
+@every
+def test_matrix_under_vec_of_every_linear_slot(e):
+    """vec(L d) = M*vec(d), L being the map from the slot to the value."""
+    op, args = e.op, e.args
+    if isinstance(op, IndexedSum):
+        pytest.skip("its matrix is the sum of those of the body; calculus/vectorise.py forms it")
+    for slot, a in enumerate(args):
+        if not op.linear_in(slot):
+            continue
+        d = var("d", a.shape)
+        moved = op.differential(e, args, tuple(d if k == slot else zeros(b.shape) for k, b in enumerate(args)))
+        image = op.matrix(slot, e, args) @ vec(d)
+        assert image.shape == (e.rows * e.cols, dim(1))
+        point = sound_point([d, e, image, moved], Random(slot))
+        found, truth = evaluate([image, vec(moved)], point.env, point.sizes)
+        assert_near(found, truth)
+
+
+@every
+def test_jacobian_agrees_with_the_differential(e):
+    """J*vec(d) = vec(de), for the raw and for the simplified Jacobian, by every variable."""
+    for seed, v in enumerate(real(e)):
+        d = var("d0", v.shape)
+        raw, short = jacobian(e, [v])[v], jacobian(e, [v], tidy=simplify)[v]
+        assert raw.shape == short.shape == (e.rows * e.cols, v.rows * v.cols)
+        roots = [raw @ vec(d), short @ vec(d), vec(differential(e, {v: d}))]
+        point = sound_point([e, d, *roots], Random(seed))
+        by_raw, by_short, truth = evaluate(roots, point.env, point.sizes)
+        assert_near(by_raw, truth)
+        assert_near(by_short, truth)
+
+
+@every
+def test_closed_under_differentiation_to_third_order(e):
+    """The Jacobian of the Jacobian of the Jacobian, in random directions, against the differential of the second."""
+    for seed, v in enumerate(real(e)):
+        u, w, d = var("u0", v.shape), var("w0", v.shape), var("d0", v.shape)
+        first = jacobian(e, [v], tidy=simplify)[v] @ vec(u)
+        second = jacobian(first, [v], tidy=simplify)[v] @ vec(w)
+        third = jacobian(second, [v], tidy=simplify)[v] @ vec(d)
+        roots = [third, vec(differential(second, {v: d}))]
+        with mpmath.workdps(30):  # the matrices are large
+            point = sound_point([e, v, u, w, d], Random(seed), spare=0)
+            entries = [r.evaluate(point.sizes) * c.evaluate(point.sizes) for r, c in (a.shape for a in postorder(roots))]
+            if max(entries) > LARGEST:
+                continue
+            found, truth = evaluate(roots, point.env, point.sizes)
+            assert abs(found - truth).max() <= mpmath.mpf(10) ** -15 * max(1, abs(truth).max())

@@ -15,7 +15,7 @@ from matcalc.checks.evaluate import evaluate
 from matcalc.checks.taylor import UNSOUND
 from matcalc.expr import postorder
 from matcalc.lowering.compiled import compile_numpy
-from matcalc.primitives import convolution, loops, registry, structure
+from matcalc.primitives import convolution, loops, maps, registry, structure
 from matcalc.printing.latex import latex
 from matcalc.printing.text import text
 from matcalc.syntax import parse
@@ -32,6 +32,7 @@ DECLARED = {  # where the line of shapes is for the reader
     structure.Slice: "A in R^{m x n}",
     convolution.Crop: "A in R^{m x n}",
 }
+OF_FUNCTIONS = {maps.Mapped: "f: R^n, R^p -> R^m"}
 
 
 def line(kind, label: str) -> str:
@@ -52,7 +53,7 @@ def declared(kind) -> list[tuple[str, str]]:
 def test_the_rule_of_the_docstring_is_that_of_the_code(kind):
     left, right = line(kind, "Rule").replace("A⁺", "pinv(A)").split(" = ")
     known = declared(kind)
-    where = "; ".join([f"{v} in {shape}; d{v} in {shape}" for v, shape in known] + ["f: elementwise"])
+    where = "; ".join([f"{v} in {shape}; d{v} in {shape}" for v, shape in known] + [OF_FUNCTIONS.get(kind, "f: elementwise")])
     stated = parse(right, where=where)
     if left.startswith("d"):
         value = parse(left.removeprefix("d"), where=where)
@@ -96,7 +97,7 @@ def test_generated_code_agrees(e):
         for seed in range(2):
             point = sound_point([e], Random(seed))
             (truth,) = evaluate([e], point.env, point.sizes)
-            function = compile_numpy(e, functions=for_numpy([e], {}))
+            function = compile_numpy(e, functions=for_numpy([e], {}, point.sizes))
             found = numpy.asarray(run_compiled(function, point), dtype=float)
             exact = truth.astype(float)
             assert found.size == exact.size

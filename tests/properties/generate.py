@@ -8,7 +8,7 @@ from fractions import Fraction
 from random import Random
 
 from matcalc.dims import ONE, SCALAR, Dim, Shape, dim, shape_text
-from matcalc.expr import Expr, make, variables
+from matcalc.expr import Expr, make, postorder, variables
 from matcalc.facts import INTEGER  # not an attribute of declarations: that an index is whole is inferred
 from matcalc.primitives import convolution, leaves, matrix, products, reductions, structure
 from matcalc.primitives.algebra import add, hadamard, power, product, transpose
@@ -16,6 +16,7 @@ from matcalc.primitives.elementwise import FUNCTIONS
 from matcalc.primitives.functions import Elementwise, Unknown
 from matcalc.primitives.leaves import const, identity, ones, size, var
 from matcalc.primitives.loops import indexed_sum
+from matcalc.primitives.maps import Mapped
 from matcalc.primitives.structure import ALL, AT, sliced
 
 DIMS = [dim(name) for name in "mnp"]
@@ -320,7 +321,8 @@ def declarations(e: Expr) -> str:
         for v in variables([e])
     ]
     dimensions = "Z in R^{m x n}; Y in R^{n x p}"  # so that m, n and p are some, used or not
-    return "; ".join([dimensions, *said, "phi: elementwise", "psi: elementwise"])
+    maps = {repr(node.op.function): None for node in postorder([e]) if isinstance(node.op, Mapped)}
+    return "; ".join([dimensions, *said, *maps, "phi: elementwise", "psi: elementwise"])
 
 
 __all__ = ["Generator", "declarations", "scalar"]

@@ -3,7 +3,7 @@
 import pytest
 
 import matcalc
-from matcalc.errors import DeclarationError
+from matcalc.errors import ShapeError
 
 PROGRAMS = [
     ("phi(t) = t*sigmoid(beta*t); c'*phi(W*x)", ("x", "beta", "W", "c")),
@@ -27,9 +27,11 @@ def test_a_formula_with_other_quantities_stands_for_itself() -> None:
     assert str(declared) == str(matcalc.gradient("sum(a*x.^2)", "x", where="a in R; x in R^n")) == "2*a*x"
 
 
-def test_other_quantities_must_be_numbers() -> None:
-    with pytest.raises(DeclarationError, match="a in the formula of phi is in R\\^n, not a number"):
+def test_a_formula_of_other_quantities_is_written_out() -> None:
+    with pytest.raises(ShapeError, match="a \\* t multiplies R\\^n and R\\^n"):
         matcalc.gradient("phi(t) = a*t; sum(phi(x))", "x", where="a in R^n; x in R^n")
+    found = matcalc.gradient("phi(t) = A*t; sum(phi(x))", "x", where="A in R^{m x n}; x in R^n")
+    assert str(found) == "sum(A, 0)'"
 
 
 def test_what_an_index_is_computed_from_is_whole() -> None:

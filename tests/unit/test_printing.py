@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import matcalc
 from matcalc.dims import ONE, dim
 from matcalc.errors import LimitError
 from matcalc.expr import make
@@ -263,3 +264,16 @@ def test_steps_in_latex_compile(tmp_path):
     source = "c^T Ψ((W+V)Φ(Wx+b)) + lambda*norm2(W)^2"
     gradient = Formula(parse(source, "", wrt=["W", "b"], scalar=True)).gradient("W", "b")
     compiled(steps_latex(gradient.steps, document=True), tmp_path)
+
+
+def test_every_derivative_in_latex_compiles(tmp_path):
+    from matcalc.printing.steps import steps_latex
+
+    layer = matcalc.parse("z = W*x + b; sigmoid(lambda*z)")
+    net = matcalc.parse("u = W2*tanh(W1*x); logsumexp(u) - y'*u")
+    results = [layer.jacobian("W, x"), layer.differential("W, lambda"), layer.jvp("W, lambda"), layer.vjp("W, b")]
+    results += [layer.hessian("x, lambda"), net.hessian("W1, x"), net.gauss_newton("W1, W2")]
+    results += [net.hvp("W1"), net.gnvp("W1")]
+    lines = [steps_latex(r.steps) + rf"\[ {r.latex(head=True)} \]" for r in results]
+    packages = "\\documentclass{article}\n\\usepackage{amsmath,amssymb}\n\\begin{document}\n"
+    compiled(packages + "\n".join(lines) + "\n\\end{document}\n", tmp_path)

@@ -1,0 +1,284 @@
+"""What all results have: closed forms by name, as text, LaTeX, data, code and a numerical check."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from matcalc.calculus.gradient import gradient
+from matcalc.derivation import Derivation, Step
+from matcalc.dims import Shape
+from matcalc.errors import ArgumentError, UnknownNameError
+from matcalc.expr import Expr, postorder
+from matcalc.facts import NONNEGATIVE, POSITIVE, has
+from matcalc.primitives.algebra import POWER
+from matcalc.primitives.functions import Defined, Elementwise
+from matcalc.primitives.leaves import number_of
+from matcalc.primitives.loops import IndexedSum, free_indices
+from matcalc.primitives.reductions import Norm2
+from matcalc.results.names import labelled
+from matcalc.simplify import simplify
+from matcalc.simplify.indexed import loop_reason
+from matcalc.syntax.spelling import canonical
+
+if TYPE_CHECKING:
+    from matcalc.checks.report import Report
+    from matcalc.lowering import Compiled
+    from matcalc.results.formula import Formula
+
+Functions: TypeAlias = Mapping[str, Sequence[Callable[..., Any]]]
+
+_GRANTED = {"x > 0": POSITIVE, "x > -1": NONNEGATIVE}  # the fact that puts an argument inside a domain
+LIMIT = 2**30  # bytes of a matrix that a callable returns, unless the user says otherwise
+
+
+class Derivative(ABC):
+    """Closed forms derived from a formula.
+
+    ``of``         the formula
+    ``variables``  what is differentiated by
+    ``exprs``      the closed forms by name: of each variable, or of each pair "W,b" of variables
+    ``labelled``   the same with the labels under which they are printed
+    """
+
+    kind: ClassVar[str]  # what it is, for people: "gradient"
+    key: ClassVar[str]  # under which its closed forms stand in JSON
+    letter: ClassVar[str]  # of the labels
+
+    def __init__(self, of: Formula, variables: Mapping[str, Expr]) -> None:
+        self.of = of
+        self.variables = dict(variables)
+        self.exprs: dict[str, Expr] = self.derive()
+
+    @abstractmethod
+    def derive(self) -> dict[str, Expr]:
+        """The closed forms, simplified."""
+
+    def label(self, name: str, letter: str = "") -> str:
+        """Under which name a closed form is printed where there are several: d_W, H_W_b."""
+        return labelled(letter or self.letter, name.split(","), self.of.taken)
+
+    @property
+    def labelled(self) -> dict[str, Expr]:
+        return {self.label(name): e for name, e in self.exprs.items()}
+
+    @property
+    def entries(self) -> dict[str, Expr]:
+        """The closed forms by the names that they have in JSON."""
+        return self.exprs
+
+    @property
+    def directions(self) -> list[Expr]:
+        """Variables that the result has besides those of the formula."""
+        return []
+
+    def __getitem__(self, name: str | tuple[str, ...]) -> Expr:
+        names = [canonical(part.strip()) for part in (name.split(",") if isinstance(name, str) else name)]
+        found = self.find(names)
+        if found is None:
+            by = ",".join(names)
+            raise UnknownNameError(f"no {self.kind} by {by} was derived", hint=f"there is {listed(self.exprs)}")
+        return found
+
+    def find(self, names: Sequence[str]) -> Expr | None:
+        return self.exprs.get(",".join(names))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.exprs)
+
+    def __len__(self) -> int:
+        return len(self.exprs)
+
+    @property
+    def expr(self) -> Expr:
+        """The closed form, where there is only one."""
+        if len(self.exprs) != 1:
+            by = ", ".join(name.replace(",", " and ") for name in self.exprs)
+            raise ArgumentError(
+                f"there is a {self.kind} by each of {by}", hint=f'name one, as in g["{next(iter(self))}"]'
+            )
+        return next(iter(self.exprs.values()))
+
+    @property
+    def shape(self) -> Shape:
+        return self.expr.shape
+
+    @cached_property
+    def steps(self) -> Derivation:
+        """The derivation, as data; it prints."""
+        record = self.record()
+        if self.of.form is not self.of.expr:
+            record.written = Step("matrix form", self.of.expr, self.of.form)
+        return record
+
+    @abstractmethod
+    def record(self) -> Derivation: ...
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """Where the result holds: absent variables, derivatives of defined functions, kinks and domains."""
+        return self.remarks()
+
+    def remarks(self) -> list[str]:
+        """The notes, found anew."""
+        from matcalc.printing.text import text
+
+        out = self.absent()
+        for op in dict.fromkeys(node.op for node in postorder(self.exprs.values()) if isinstance(node.op, Elementwise)):
+            if isinstance(op.function, Defined) and op.order:
+                t = op.function.parameter
+                out.append(f"{op}({text(t)}) = {text(op.function.body(op.order))}")
+        varying = set(self.variables.values())
+        kept = set(postorder(self.exprs.values()))
+        for node in postorder([self.of.expr]):
+            if varying.isdisjoint(node.args):
+                continue
+            varying.add(node)
+            if isinstance(node.op, Norm2) and node not in kept and not (free_indices(node) and _has_roots(kept)):
+                continue  # its square is smooth
+            about = node.op.function if isinstance(node.op, Elementwise) else node.op
+            granted = about.domain in _GRANTED and has(node.args[0], _GRANTED[about.domain])
+            said = (about.kink, f"{about.name} is defined for {about.domain}" if about.domain and not granted else "")
+            out += [s for s in said if s and s not in out]
+        written = any(isinstance(node.op, IndexedSum) for node in postorder([self.of.expr]))
+        reason = next((r for e in self.exprs.values() if written and (r := loop_reason(e))), None)
+        return [*out, reason] if reason else out
+
+    def absent(self) -> list[str]:
+        """A note for each variable that the formula does not hold."""
+        there = set(postorder([self.of.expr]))
+        return [
+            f"{name} does not occur in the expression, so its {self.kind} is zero"
+            for name, x in self.variables.items()
+            if x not in there
+        ]
+
+    def text(
+        self, *, unicode: bool = False, parts: bool = True, names: Mapping[Expr, str] | None = None, head: bool = False
+    ) -> str:
+        """The closed form; repeated long parts are named below it unless ``parts`` is False. It parses back.
+
+        ``names``  preferred names of parts, such as those of the steps (``steps.names``)
+        ``head``   of a differential: whether its left side is written, ``d(X^-1) = ...``, as ``str`` does
+        """
+        from matcalc.printing.document import block
+
+        return block(self, unicode=unicode, parts=parts, names=names, head=head)
+
+    def latex(self, *, parts: bool = True, names: Mapping[Expr, str] | None = None, head: bool = False) -> str:
+        """The closed form in LaTeX (amsmath)."""
+        from matcalc.printing.document import latex_block
+
+        return latex_block(self, parts=parts, names=names, head=head)
+
+    @property
+    def left(self) -> Expr | None:
+        """The left side under which people know the result, where it has one: of a differential ``d(X^-1)``."""
+        return None
+
+    @property
+    def moves(self) -> Mapping[Expr, Expr]:
+        """For each variable its direction, in a product with one."""
+        return {}
+
+    def compile(self, *, value: bool = False, functions: Functions | None = None) -> Compiled:
+        """A NumPy callable; with ``value`` it returns the value of the function first.
+
+        ``functions``  for functions that the formula leaves unknown, their value and derivatives: {"phi": [phi, dphi]}
+        """
+        from matcalc.lowering import compile_numpy
+
+        ignored = self.of.program.variables
+        return compile_numpy(*self._outputs(value), functions=functions, ignored=ignored, **self._titles())
+
+    def source(self, *, value: bool = False) -> str:
+        """The code of the callable, not run; functions that the formula leaves unknown are names in it."""
+        from matcalc.lowering import numpy_source
+
+        return numpy_source(*self._outputs(value), **self._titles()).source
+
+    def outputs(self) -> dict[str, Expr]:
+        """What the callable returns, by the names in its source."""
+        return self.labelled
+
+    def _outputs(self, value: bool) -> tuple[Expr | dict[str, Expr], list[Expr]]:
+        outputs = ({"value": self.of.expr} if value else {}) | self.outputs()
+        single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
+        return single, [*self.of.arguments(list(outputs.values())), *self.directions]
+
+    def _titles(self) -> dict[str, Any]:
+        return {"title": self.title, "name": self.function, "names": self.of.program.names, "subgradient": True}
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind[0].upper()}{self.kind[1:]} by {', '.join(self.variables)} of {self.of}"
+
+    @property
+    def function(self) -> str:
+        """The name of the callable in its source."""
+        return self.kind.lower().replace(" ", "_").replace("-", "_")
+
+    @abstractmethod
+    def check(self, *, seed: int = 0) -> Report:
+        """Numerical verification. The report prints."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that is known of the result, as plain data for JSON."""
+        from matcalc.printing.document import as_dict
+
+        return as_dict(self)
+
+    def __str__(self) -> str:
+        return self.text(head=True)
+
+    def __repr__(self) -> str:
+        return f"<{self.title}>"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex(head=True)}$"
+
+
+class Gradient(Derivative):
+    """Gradients of one scalar by one or several variables, ``df = <g, dX>``."""
+
+    kind = "gradient"
+    key = "gradients"
+    letter = "d"
+
+    def derive(self) -> dict[str, Expr]:
+        found = gradient(self.of.form, list(self.variables.values()), tidy=simplify)
+        return {name: simplify(found[x]) for name, x in self.variables.items()}
+
+    def record(self) -> Derivation:
+        """The derivation: computational graph, differentials, back-substitution, trace rules."""
+        record = Derivation()
+        preferred = self.of.program.names
+        gradient(self.of.form, list(self.variables.values()), tidy=simplify, record=record, preferred=preferred)
+        return record
+
+    def check(self, *, seed: int = 0) -> Report:
+        """The gradient test (Taylor remainders) and an independent check."""
+        from matcalc.checks.taylor import check_gradient
+
+        by_variable = {x: self.exprs[name] for name, x in self.variables.items()}
+        return check_gradient(self.of.expr, by_variable, seed=seed)
+
+
+def _has_roots(nodes: Collection[Expr]) -> bool:
+    """Whether there are square roots, as in the norms of all columns of a matrix, or divisions by them."""
+    powers = [number_of(e.args[1]) for e in nodes if e.op is POWER]
+    halves = any(isinstance(p, Fraction) and p.denominator == 2 for p in powers)
+    return halves or any(isinstance(e.op, Elementwise) and e.op.function.name == "sqrt" for e in nodes)
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Names for the hint of an error."""
+    all_names = list(names)
+    rest = len(all_names) - most
+    return ", ".join(all_names[:most]) + (f" and {rest} more" if rest > 0 else "") or "no variable in it"
+
+
+__all__ = ["LIMIT", "Derivative", "Functions", "Gradient", "listed"]

@@ -1,0 +1,361 @@
+"""A formula that was read: what a user asks for derivatives of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from matcalc.dims import Shape, shape_text
+from matcalc.errors import DeclarationError, UnknownNameError
+from matcalc.expr import Expr, postorder, substitute
+from matcalc.facts import ATTRIBUTES, COLUMNS, CONSTANT, INTEGER, ONEHOT, ROWS, STOCHASTIC, has
+from matcalc.primitives.functions import Defined
+from matcalc.primitives.leaves import Size, var
+from matcalc.primitives.maps import Map, Mapped
+from matcalc.results.derivative import Functions, Gradient, listed
+from matcalc.results.gauss_newton import GaussNewton, GaussNewtonProduct
+from matcalc.results.matrices import Hessian, Jacobian
+from matcalc.results.products import Differential, HessianProduct, JacobianProduct, TransposedProduct
+from matcalc.simplify.indexed import matrix_form
+from matcalc.syntax import Program, parse
+from matcalc.syntax.spelling import canonical
+
+if TYPE_CHECKING:
+    from matcalc.checks.report import Report
+    from matcalc.lowering import Compiled
+
+
+_SUMS = frozenset({COLUMNS, ROWS, STOCHASTIC, ONEHOT})
+
+
+class Formula:
+    """An expression of the language with the kinds and shapes of its names. Made by :func:`matcalc.parse`."""
+
+    def __init__(self, program: Program, where: str | None = None) -> None:
+        self.program = program
+        self.where = where
+
+    @classmethod
+    def read(cls, text: str, where: str | None = None, *, wrt: Sequence[str] = (), scalar: bool = False) -> Formula:
+        """The formula that ``text`` is; ``wrt`` and ``scalar`` help to find the kinds of undeclared names."""
+        return cls(parse(text, where, wrt=wrt, scalar=scalar), where)
+
+    @property
+    def expr(self) -> Expr:
+        return self.program.expr
+
+    @cached_property
+    def form(self) -> Expr:
+        """The expression with the sums over an index in matrix form, where they have one: what derivatives are of."""
+        return matrix_form(self.expr)
+
+    @property
+    def shape(self) -> Shape:
+        return self.expr.shape
+
+    @property
+    def variables(self) -> list[str]:
+        """The names that occur, in order."""
+        return list(self.program.variables)
+
+    @property
+    def inferred(self) -> list[str]:
+        """Kinds and shapes that were not declared, as declarations."""
+        return list(self.program.inferred)
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(self.program.warnings)
+
+    @property
+    def taken(self) -> set[str]:
+        """All names that have a meaning in the formula, sizes among them."""
+        program = self.program
+        sizes = {name for v in program.variables.values() for d in v.shape for name in d.names}
+        return {*program.variables, *program.functions, *program.definitions, *sizes}
+
+    def variable(self, name: str) -> Expr:
+        """The node of a variable, or of a quantity that the program assigns.
+
+        Raises   UnknownNameError that lists what there is
+        """
+        known = canonical(name)
+        found = self.program.variables.get(known) or self.program.definitions.get(known)
+        if found is None:
+            self.refuse_member(known)
+            there = listed([*self.program.variables, *self.program.definitions])
+            shown = name if name.isprintable() else repr(name)[1:-1]
+            raise UnknownNameError(f"{shown} does not occur in the expression", hint=f"there is {there}")
+        return found
+
+    def refuse_member(self, name: str) -> None:
+        """Says of ``w_p`` what it is a member of."""
+        base, _, index = name.partition("_")
+        whole = next((w for w, member in self.program.columns.items() if member.partition("_")[0] == base), base)
+        if len(index) != 1 or whole not in self.program.variables or self.program.variables[whole].is_scalar:
+            return
+        what, place = ("entry", f"[{index}]") if whole == base else ("column", f"[:,{index}]")
+        raise UnknownNameError(
+            f"{name} is {what} {index} of {whole}",
+            hint=f"differentiate by {whole}: {what} {index} of the gradient G, G{place}, is the gradient by {name}",
+        )
+
+    def gradient(self, *wrt: str) -> Gradient:
+        """The gradients by the named variables (``"W"``, or ``"W, b"`` for several).
+
+        Where undeclared names can be so read that the expression is a scalar, they are (``C`` in ``C*sum(x)``).
+
+        Raises   NotScalarError when the expression is not a scalar, UnknownNameError when a name does not occur,
+                 DeclarationError when a name is declared constant or stands for a whole number
+        """
+        of, variables = self.scalar(wrt).asked(wrt)
+        return Gradient(of, variables)
+
+    def jacobian(self, *wrt: str) -> Jacobian:
+        """The Jacobians by the named variables, ``d vec(F) = J*d vec(X)``; vec stacks columns.
+
+        Raises   UnknownNameError, DeclarationError as :meth:`gradient`
+        """
+        return Jacobian(*self.asked(wrt))
+
+    def hessian(self, *wrt: str, weights: str | None = None) -> Hessian:
+        """The Hessian by the named variables: of several the blocks by each pair of them.
+
+        Of an expression that is no scalar, with m entries, there are m Hessians: ``v_1*H_1 + ... + v_m*H_m`` is the
+        closed form, where v has the name ``weights``, and the callable gives them as a stack.
+
+        Raises   UnknownNameError, DeclarationError as :meth:`gradient`
+        """
+        of, variables = self.scalar(wrt, forced=False).asked(wrt)
+        return Hessian(of, variables, weights)
+
+    def gauss_newton(self, *wrt: str, at: str | None = None) -> GaussNewton:
+        """The Gauss-Newton matrix ``G = J'*H_loss*J`` by the named variables, with the rest R of the Hessian, G + R.
+
+        ``at``  the quantity of the program that is the output of the net: what follows it is the loss
+
+        Raises   NotScalarError when the loss is not a scalar, and as :meth:`gradient`
+        """
+        return GaussNewton(*self.cut(wrt, at))
+
+    def differential(self, *wrt: str) -> Differential:
+        """The differential by the named variables, linear in their differentials dX."""
+        return Differential(*self.asked(wrt))
+
+    def jvp(self, *wrt: str, direction: str | None = None) -> JacobianProduct:
+        """The product J*v of the Jacobian with a direction, of the shape of the expression; J is not formed.
+
+        ``direction``  the name of v, for several variables the names ``"v, w"``
+        """
+        return JacobianProduct(*self.asked(wrt), direction)
+
+    def vjp(self, *wrt: str, direction: str | None = None) -> TransposedProduct:
+        """The products J'*u of the transposed Jacobians with a cotangent u, of the shapes of the variables."""
+        return TransposedProduct(*self.asked(wrt), direction)
+
+    def hvp(self, *wrt: str, direction: str | None = None) -> HessianProduct:
+        """The product H*v of the Hessian of a scalar with a direction, of the shape of the variable.
+
+        Raises   NotScalarError when the expression is not a scalar
+        """
+        of, variables = self.scalar(wrt).asked(wrt)
+        return HessianProduct(of, variables, direction)
+
+    def gnvp(self, *wrt: str, at: str | None = None, direction: str | None = None) -> GaussNewtonProduct:
+        """The product G*v of the Gauss-Newton matrix with a direction, of the shape of the variable."""
+        return GaussNewtonProduct(*self.cut(wrt, at), direction)
+
+    def scalar(self, wrt: Sequence[str], *, forced: bool = True) -> Formula:
+        """The formula, so read that it is a scalar where its undeclared names allow that.
+
+        Unless that is ``forced``, the names ``wrt`` keep their kinds: ``X*X`` by X is of a matrix.
+        """
+        if self.expr.is_scalar:
+            return self
+        names = split_names(wrt)
+        as_scalar = Formula.read(self.program.source, self.where, wrt=names, scalar=True)
+        if not as_scalar.expr.is_scalar:
+            return self
+        own, other = (f.program.variables for f in (self, as_scalar))
+        kept = all(own[name].is_scalar == other[name].is_scalar for name in names if name in own and name in other)
+        return as_scalar if forced or kept else self
+
+    def asked(self, wrt: Sequence[str]) -> tuple[Formula, dict[str, Expr]]:
+        """The variables that are asked about; assigned quantities among them are held as variables of the formula."""
+        names = split_names(wrt)
+        if not names:
+            raise UnknownNameError(
+                "no variable is given to differentiate by", hint=f"there is {listed(self.variables)}"
+            )
+        of = self.holding([name for name in names if name in self.program.definitions], names).moving(names)
+        variables = {name: of.variable(name) for name in names}
+        for name, x in variables.items():
+            for fact, said in ((CONSTANT, "declared constant"), (INTEGER, "a whole number here")):
+                if x.op.is_variable and has(x, fact):
+                    raise DeclarationError(f"{name} is {said}, so nothing is differentiated by it")
+        return of, variables
+
+    def cut(self, wrt: Sequence[str], at: str | None) -> tuple[Formula, dict[str, Expr], Formula, str]:
+        """The formula as loss of a net: its variables, the loss as a formula in the net's output, and that's name."""
+        whole = self.scalar(wrt)
+        names = list(whole.program.definitions)
+        if at is None:
+            if len(names) != 1:
+                there = (
+                    listed(names)
+                    if names
+                    else "none; write the output of the net as u = ...; and the loss of u after it"
+                )
+                raise UnknownNameError(
+                    "it is not said which quantity is the output of the net", hint=f"name it: there is {there}"
+                )
+            at = names[0]
+        known = canonical(at)
+        if known not in whole.program.definitions:
+            raise UnknownNameError(
+                f"{at} is no quantity that the program assigns",
+                hint=f"there is {listed(names)}"
+                if names
+                else "write the output of the net as u = ...; and the loss of u after it",
+            )
+        of, variables = whole.asked(wrt)
+        if known in variables:
+            raise UnknownNameError(f"{known} is the output of the net", hint="differentiate by what it depends on")
+        return of, variables, of.holding([known], list(variables)), known
+
+    def holding(self, names: Sequence[str], wrt: Sequence[str]) -> Formula:
+        """The formula with quantities that the program assigns as variables of their own: what they are is forgotten.
+
+        The text is read again, as the graph need not show them: ``z = x'; z*z'`` is ``x'*x``.
+        """
+        if not names:
+            return self
+        program = parse(self.program.source, self.where, wrt=wrt, scalar=True, held=names)
+        held = [program.definitions.pop(name) for name in names]
+        program.names = {e: name for e, name in program.names.items() if e not in held}
+        occurring = set(postorder([program.expr, *program.definitions.values(), *held]))
+        program.variables = {n: v for n, v in program.variables.items() if v in occurring}
+        program.inferred = [f"{name} in {shape_text(v.shape)}" for name, v in program.variables.items()]
+        return Formula(program, self.where).moving(wrt)
+
+    def moving(self, names: Sequence[str]) -> Formula:
+        """The formula with nothing known of the sums of the named variables: those that move do so in any direction."""
+        own = self.program.variables
+        loose = {}
+        for name in names:
+            x = own.get(name)
+            if x is not None and not _SUMS.isdisjoint(x.op.declared):  # type: ignore[attr-defined]  # a Var
+                kept = [fact for fact in x.op.declared if fact not in _SUMS]  # type: ignore[attr-defined]
+                loose[x] = var(name, x.shape, *kept)
+        if not loose:
+            return self
+        program = copy(self.program)
+        program.expr = substitute(program.expr, loose)
+        program.variables = {name: loose.get(x, x) for name, x in own.items()}
+        program.definitions = {name: substitute(e, loose) for name, e in program.definitions.items()}
+        program.names = {substitute(e, loose): name for e, name in program.names.items()}
+        return Formula(program, self.where)
+
+    def claim(self, text: str, others: Sequence[Expr] = ()) -> Expr:
+        """A formula in the names of this one, and of ``others``, such as somebody's own derivative of it.
+
+        Raises   MatcalcError as :func:`matcalc.parse`
+        """
+        program = parse(text, self.declarations(text, others))
+        own = {**self.program.variables, **{v.op.name: v for v in others}}
+        strange = [name for name in program.variables if name not in own]
+        if strange:
+            raise UnknownNameError(
+                f"{strange[0]} of the claim does not occur in the expression", hint=f"there is {listed(own)}"
+            )
+        return substitute(program.expr, {v: own[name] for name, v in program.variables.items() if name in own})
+
+    def declarations(self, about: str = "", others: Sequence[Expr] = ()) -> str:
+        """All names with their kinds and shapes, as ``where`` takes them; of assigned names those in ``about``."""
+        from matcalc.printing.text import text
+
+        parts = []
+        known = {**self.program.variables, **{v.op.name: v for v in others}}
+        for name, v in known.items():
+            attributes = [fact for fact in v.op.declared if fact in ATTRIBUTES]  # type: ignore[attr-defined]  # a Var
+            parts.append(" ".join([name, "in", shape_text(v.shape), *attributes]))
+            for over, fact in (("", COLUMNS) if v.is_column else (", 0", COLUMNS), (", 1", ROWS)):
+                if fact in v.op.declared:  # type: ignore[attr-defined]
+                    parts.append(f"sum({name}{over}) = 1")
+        for name, function in self.program.functions.items():
+            if isinstance(function, Defined):
+                parts.append(f"{name}({text(function.parameter)}) = {text(function.body(0))}")
+            elif isinstance(function, Map):
+                parts.append(repr(function))
+            else:
+                parts.append(f"{name}: elementwise")
+        parts += [f"{name} = {text(e)}" for name, e in self.program.definitions.items() if name in about]
+        return "; ".join(parts)
+
+    def check_claim(
+        self, wrt: str | Sequence[str], formula: str, *, of: str = "gradient", seed: int = 0, **options: str | None
+    ) -> Report:
+        """Compares a claimed derivative with the truth by number; where they differ, the report names the likely slip.
+
+        ``of``       "gradient", "jacobian", "hessian", "gauss-newton", "differential", "jvp", "vjp", "hvp", "gnvp"
+        ``options``  of that derivative, such as at="u" or direction="v"
+
+        Of several variables a matrix is meant as a whole, of two the Hessian also as their block.
+        """
+        from matcalc.results.requests import check_claim
+
+        return check_claim(self, wrt, formula, of=of, seed=seed, options=options)
+
+    def compile(self, *, functions: Functions | None = None) -> Compiled:
+        """The value as a NumPy callable."""
+        from matcalc.lowering import compile_numpy
+
+        names = self.program.names
+        arguments = self.arguments([self.expr])
+        return compile_numpy(self.expr, arguments, functions=functions, title=str(self), names=names)
+
+    def arguments(self, outputs: Sequence[Expr]) -> list[Expr]:
+        """The variables that the outputs need: those that occur, and others whose shapes tell a size that does."""
+        nodes = postorder(outputs)
+        occurring = {node for node in nodes if node.op.is_variable}
+        sizes = {name for node in nodes for d in node.shape for name in d.names}
+        sizes |= {node.op.name for node in nodes if isinstance(node.op, Size)}
+        sizes -= {d.name for v in occurring for d in v.shape if d.name}
+        if sizes and any(isinstance(node.op, Mapped) for node in nodes):  # what a map gives shows its size itself
+            from matcalc.lowering import numpy_source
+
+            sizes &= set(numpy_source({f"y{k}": e for k, e in enumerate(outputs)}).shown)
+        needed = []
+        for v in self.program.variables.values():
+            tells = {d.name for d in v.shape} & sizes
+            if v in occurring or tells:
+                needed.append(v)
+                sizes -= tells
+        return needed
+
+    def latex(self) -> str:
+        from matcalc.printing.latex import latex
+
+        return latex(self.expr)
+
+    def __str__(self) -> str:
+        from matcalc.printing.text import text
+
+        return text(self.expr)
+
+    def __repr__(self) -> str:
+        return f"<Formula {self}>"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+
+def split_names(given: Sequence[str]) -> list[str]:
+    """``("W, b", "x")`` as the names W, b, x, in the spelling of the graph, each once."""
+    names = (part.strip() for text in given for part in text.replace(";", ",").split(","))
+    return list(dict.fromkeys(canonical(name) for name in names if name))
+
+
+__all__ = ["Formula", "split_names"]

@@ -1,0 +1,243 @@
+"""Jacobians and Hessians: matrices, and of several variables the blocks of a matrix."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from matcalc.calculus.gradient import gradient
+from matcalc.calculus.hessian import Blocks, hessian
+from matcalc.calculus.record import record_jacobian
+from matcalc.calculus.vectorise import Vectoriser
+from matcalc.derivation import Derivation, Step
+from matcalc.errors import ArgumentError
+from matcalc.expr import Expr, substitute
+from matcalc.facts import DIAGONAL, SYMMETRIC, has
+from matcalc.primitives.algebra import transpose
+from matcalc.primitives.leaves import const, var
+from matcalc.primitives.products import inner
+from matcalc.primitives.structure import HCat, VCat, unit
+from matcalc.results.derivative import LIMIT, Derivative, Functions
+from matcalc.results.names import fresh
+from matcalc.simplify import simplify
+
+if TYPE_CHECKING:
+    from matcalc.checks.report import Report
+    from matcalc.lowering import Compiled
+    from matcalc.results.formula import Formula
+    from matcalc.results.operators import Operator
+
+
+class Matrix(Derivative):
+    """A derivative that is a matrix under vec; of several variables a block matrix, each block with a name."""
+
+    @property
+    @abstractmethod
+    def matrix(self) -> Expr:
+        """The whole matrix, its blocks put together in the order of the variables."""
+
+    def compile(
+        self,
+        *,
+        value: bool = False,
+        functions: Functions | None = None,
+        blocks: bool = False,
+        limit: int | None = LIMIT,
+    ) -> Compiled:
+        """A NumPy callable for the dense matrix; with ``value`` it returns the value of the function first.
+
+        ``blocks``     of several variables, the blocks as a tuple and not as one matrix
+        ``functions``  for functions that the formula leaves unknown, their value and derivatives: {"phi": [phi, dphi]}
+        ``limit``      bytes of the result; of a larger one the callable raises LimitError. None for no limit
+        """
+        from matcalc.lowering import compile_numpy
+
+        outputs, arguments = self._outputs(value, blocks)
+        ignored = self.of.program.variables
+        return compile_numpy(
+            outputs, arguments, functions=functions, ignored=ignored, limit=limit, **self._stacked(), **self._titles()
+        )
+
+    def source(self, *, value: bool = False, blocks: bool = False) -> str:
+        from matcalc.lowering import numpy_source
+
+        outputs, arguments = self._outputs(value, blocks)
+        return numpy_source(outputs, arguments, **self._stacked(), **self._titles()).source
+
+    def _stacked(self) -> dict[str, Any]:
+        return {}
+
+    def _outputs(self, value: bool, blocks: bool = False) -> tuple[Expr | dict[str, Expr], list[Expr]]:
+        found = self.labelled if blocks else {self.letter: self.matrix}
+        outputs = ({"value": self.of.expr} if value else {}) | found
+        single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
+        return single, [*self.of.arguments(list(outputs.values())), *self.directions]
+
+    def remarks(self) -> list[str]:
+        within = [
+            f"{name} is {fact}: {self.letter} counts for the directions in which {name} may move"
+            for name, x in self.variables.items()
+            for fact in (SYMMETRIC, DIAGONAL)
+            if not x.is_scalar and has(x, fact) and not (fact == SYMMETRIC and has(x, DIAGONAL))
+        ]
+        return super().remarks() + within
+
+
+class Jacobian(Matrix):
+    """Jacobians of an expression, ``d vec(F) = J*d vec(X)``; vec stacks columns.
+
+    Shapes   size(F) x size(X)
+    """
+
+    kind = "Jacobian"
+    key = "jacobians"
+    letter = "J"
+
+    def derive(self) -> dict[str, Expr]:
+        engine = Vectoriser(simplify)
+        return {name: engine.jacobian(self.of.form, x) for name, x in self.variables.items()}
+
+    @property
+    def matrix(self) -> Expr:
+        return simplify(beside(list(self.exprs.values())))
+
+    def record(self) -> Derivation:
+        """The derivation: computational graph, differentials, their vectorisation, chain rule."""
+        record = Derivation()
+        labels = {x: self.label(name) for name, x in self.variables.items()}
+        record_jacobian(self.of.form, labels, record, simplify, self.of.program.names)
+        return record
+
+    def operator(self, *, functions: Functions | None = None) -> Operator:
+        """The Jacobian as a function that gives a SciPy LinearOperator, which never forms the matrix."""
+        from matcalc.results.operators import jacobian_operator
+
+        return jacobian_operator(self.of, self.variables, functions)
+
+    def check(self, *, seed: int = 0) -> Report:
+        """The Jacobian test (Taylor remainders) and an independent check."""
+        from matcalc.checks.jacobians import check_jacobian
+
+        by_variable = {x: self.exprs[name] for name, x in self.variables.items()}
+        return check_jacobian(self.of.expr, by_variable, seed=seed)
+
+
+class Hessian(Matrix):
+    """The Hessian of a scalar, ``d2f = dvec(X)'*H*dvec(X)``; of several variables the blocks ``H[x, z]``.
+
+    Of an expression with m entries it is the sum of ``v_k*H_k``, linear in the weights v; ``component`` gives H_k.
+
+    Shapes   size(X) x size(Z); of the callable of an expression with m entries m x size x size
+    """
+
+    kind = "Hessian"
+    key = "hessians"
+    letter = "H"
+
+    def __init__(self, of: Formula, variables: Mapping[str, Expr], weights: str | None = None) -> None:
+        f = of.expr
+        if f.is_scalar and weights is not None:
+            raise ArgumentError("weights are for an expression that is no scalar", hint="leave them out")
+        taken = of.taken
+        self.weights = None if f.is_scalar else var(fresh(f.shape, taken, weights), f.shape)
+        super().__init__(of, variables)
+
+    @property
+    def scalar(self) -> Expr:
+        """What the Hessian is of: the expression, or its entries weighted."""
+        return self.of.form if self.weights is None else inner(self.weights, self.of.form)
+
+    def derive(self) -> dict[str, Expr]:
+        names = {x: name for name, x in self.variables.items()}
+        self.blocks: Blocks = hessian(self.scalar, list(names), tidy=simplify)
+        return {names[x] if x is z else f"{names[x]},{names[z]}": h for (x, z), h in self.blocks.items()}
+
+    def find(self, names: Sequence[str]) -> Expr | None:
+        """A block; ``["b", "W"]`` is the transpose of the block that is there."""
+        if len(names) == 2 and names[0] == names[1]:
+            names = names[:1]
+        found = super().find(names)
+        if found is None and len(names) == 2:
+            mirrored = super().find(names[::-1])
+            return None if mirrored is None else simplify(transpose(mirrored))
+        return found
+
+    @property
+    def matrix(self) -> Expr:
+        return whole(self.blocks, list(self.variables.values()))
+
+    def component(self, k: int) -> dict[str, Expr]:
+        """The blocks of the Hessian of the k-th entry of vec(F), counted from 1."""
+        if self.weights is None:
+            return self.exprs
+        rows, cols = self.weights.shape
+        if cols.value != 1:
+            raise ArgumentError("components are of a column", hint="take the Hessian of vec(...)")
+        return {name: simplify(substitute(h, {self.weights: unit(const(k), rows)})) for name, h in self.exprs.items()}
+
+    def _stacked(self) -> dict[str, Any]:
+        return {} if self.weights is None else {"stacked": self.weights}
+
+    def remarks(self) -> list[str]:
+        if self.weights is None:
+            return super().remarks()
+        v, (m, n) = self.weights.op.name, self.weights.shape
+        column = f"e(k, {m}) for {v}" if self.weights.is_column else f"e(k, {m * n}) for vec({v})"
+        said = f"H is the sum of vec({v})_k times the Hessian of the k-th entry; put {column}"
+        if self.weights.is_column:
+            said = said.replace(f"vec({v})", v)
+        return [*super().remarks(), said]
+
+    def record(self) -> Derivation:
+        """The derivation: the gradient, then its Jacobian."""
+        record, first = Derivation(), Derivation()
+        f, names = self.scalar, self.of.program.names
+        variables = list(self.variables.values())
+        slopes = gradient(f, variables, tidy=simplify, record=first, preferred=names)
+        record.parts.append(("Gradient", first))
+        names = {**first.names, **names, **{slopes[x]: f"d_{name}" for name, x in self.variables.items()}}
+        for i, (name, x) in enumerate(self.variables.items()):
+            second = Derivation()
+            labels = {
+                z: self.label(name if z is x else f"{name},{other}") for other, z in list(self.variables.items())[i:]
+            }
+            record_jacobian(slopes[x], labels, second, simplify, names)
+            record.parts.append((f"Jacobian of d_{name}", second))
+        found = {(x, z): self.blocks[x, z] for x, z in self.blocks}
+        record.results = [
+            Step("the Jacobian of the gradient", h, h, x, label=self.label(n))
+            for n, ((x, _), h) in zip(self.exprs, found.items(), strict=True)
+        ]
+        return record
+
+    def operator(self, *, functions: Functions | None = None) -> Operator:
+        """The Hessian as a function that gives a SciPy LinearOperator, which never forms the matrix."""
+        from matcalc.results.operators import hessian_operator
+
+        if self.weights is not None:
+            raise ArgumentError("an operator is of the Hessian of a scalar", hint="weight the entries: v'*(...)")
+        return hessian_operator(self.of, self.variables, functions)
+
+    def check(self, *, seed: int = 0) -> Report:
+        """The Hessian test (Taylor remainders of third order), symmetry, and an independent check."""
+        from matcalc.checks.hessians import check_hessian
+
+        return check_hessian(self.of.expr, self.blocks, weights=self.weights, seed=seed)
+
+
+def beside(blocks: Sequence[Expr]) -> Expr:
+    return blocks[0] if len(blocks) == 1 else HCat()(*blocks)
+
+
+def whole(blocks: Blocks, variables: Sequence[Expr]) -> Expr:
+    """The matrix of the blocks, those below the diagonal as transposes of those above it."""
+
+    def at(x: Expr, z: Expr) -> Expr:
+        return blocks[x, z] if (x, z) in blocks else simplify(transpose(blocks[z, x]))
+
+    rows = [beside([at(x, z) for z in variables]) for x in variables]
+    return rows[0] if len(rows) == 1 else VCat()(*rows)
+
+
+__all__ = ["Hessian", "Jacobian", "Matrix", "beside", "whole"]
