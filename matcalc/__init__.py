@@ -81,7 +81,7 @@ def gauss_newton(
     W'*W
     """
     from matcalc.errors import ArgumentError
-    from matcalc.results.requests import composed
+    from matcalc.results.texts import composed
 
     if net is not None and at is None:
         raise ArgumentError("a net is given, and not the name of its output", hint='name it, as in at="u"')
@@ -102,7 +102,7 @@ def jvp(text: str, wrt: Names, where: str | None = None, *, direction: str | Non
     """The product J*v of the Jacobian with a direction v, without the Jacobian.
 
     >>> print(jvp("tanh(W*x)", "x"))
-    (W*v) .* (1 - tanh(W*x).^2)
+    (1 - tanh(W*x).^2) .* (W*v)
     """
     return _derived(text, where, wrt, "jvp", direction=direction)  # type: ignore[return-value]
 
@@ -116,7 +116,7 @@ def hvp(text: str, wrt: Names, where: str | None = None, *, direction: str | Non
     """The product H*v of the Hessian of a scalar with a direction v, without the Hessian.
 
     >>> print(hvp("x'*A*x", "x"))
-    A*v + A'*v
+    (A + A')*v
     """
     return _derived(text, where, wrt, "hvp", direction=direction)  # type: ignore[return-value]
 

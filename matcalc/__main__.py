@@ -108,7 +108,8 @@ def _derive(arguments: argparse.Namespace, colour: _Colour) -> int:
 
 def _result(arguments: argparse.Namespace, request: str) -> Any:
     """What is asked for, derived."""
-    from matcalc.results.requests import composed, derived
+    from matcalc.results.requests import derived
+    from matcalc.results.texts import composed
 
     options = {name: getattr(arguments, name, None) for name in ("at", "direction", "weights")}
     net = getattr(arguments, "net", None)

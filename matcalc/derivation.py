@@ -37,7 +37,7 @@ class Derivation:
     ``moves``         what stands for the differentials of the variables, in a product with a direction
     ``vectorised``    the same differentials under vec, ``d vec(z) = M*d vec(x) + ...``
     ``chain``         the Jacobian as the product of those from one quantity to the next; of several variables for
-                      each, under the label of its Jacobian, what holds when it alone moves
+                      each, under the label of its Jacobian, what holds when it alone moves and was not said yet
     ``results``       for each variable the derivative as it was read off, and after simplification
     ``pattern``       what consecutive layers of a program have in common
     """
@@ -61,6 +61,11 @@ class Derivation:
         """The names of the trace and vec rules that were used, each once, in order."""
         used = (name for step in (*self.substitution, *self.vectorised) for name in step.rule.split(", "))
         return list(dict.fromkeys(name for name in used if name.startswith(("trace-", "vec-"))))
+
+    def rename(self, label: str, other: str) -> None:
+        """Gives a result another label."""
+        self.results = [step._replace(label=other) if step.label == label else step for step in self.results]
+        self.chain = [step._replace(label=other) if step.label == label else step for step in self.chain]
 
     def __str__(self) -> str:
         from matcalc.printing.steps import steps_text

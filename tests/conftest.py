@@ -4,4 +4,4 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden/results.toml anew")
+    parser.addoption("--rewrite-golden", action="store_true", help="write the golden files anew")

@@ -42,7 +42,11 @@ def gradient(
         free = found.get(x, zeros(x.shape))
         out[x] = tidy(within(x, free))
         if record is not None:
-            record.results.append(Step("read off", out[x], free, x))
+            if tidy(free) is out[x]:
+                record.results.append(Step("read off", out[x], free, x))
+            else:
+                part = "diagonal part" if has(x, DIAGONAL) else "symmetric part"
+                record.results.append(Step(f"read off, {part}", out[x], within(x, free), x))
     if record is not None:
         record.pattern = general_pattern(f, preferred or {}, {x: partial(within, x) for x in wrt}, tidy)
     return out

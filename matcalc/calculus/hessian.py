@@ -9,11 +9,12 @@ from matcalc.calculus.transpose import pullback
 from matcalc.calculus.vectorise import Tidy, Vectoriser
 from matcalc.dims import shape_text
 from matcalc.errors import NotScalarError
-from matcalc.expr import Expr, substitute
+from matcalc.expr import Expr, dependents, postorder, substitute
 from matcalc.facts import COLUMNS, DIAGONAL, INVERTIBLE, ONEHOT, ORTHOGONAL, ROWS, STOCHASTIC, SYMMETRIC, facts, has
 from matcalc.primitives.algebra import add, product, transpose
 from matcalc.primitives.base import zeros
 from matcalc.primitives.leaves import const, var
+from matcalc.primitives.loops import free_indices
 from matcalc.primitives.products import inner
 
 Blocks: TypeAlias = dict[tuple[Expr, Expr], Expr]
@@ -61,10 +62,29 @@ def loosened(wrt: Sequence[Expr]) -> dict[Expr, Expr]:
 
 def _block(engine: Vectoriser, slope: Expr, x: Expr, z: Expr) -> Expr:
     h = engine.jacobian(slope, z)
-    if x is z and (has(x, SYMMETRIC) or has(x, DIAGONAL)):
-        # On the matrices among which x moves h is symmetric; what the gradient owes to x = x' may hide it elsewhere.
-        h = engine.tidy(product(const(1) / 2, add(h, transpose(h), shape=h.shape)))
-    return h
+    return _symmetric(engine, slope, x) if x is z and (has(x, SYMMETRIC) or has(x, DIAGONAL)) else h
+
+
+def _symmetric(engine: Vectoriser, slope: Expr, x: Expr) -> Expr:
+    """The Jacobian of a gradient by a symmetric matrix, or half the sum with its transpose where that shows symmetry.
+
+    On the matrices among which x moves it is symmetric; what the gradient owes to x = x' may hide it elsewhere. What
+    does not depend on x is an unknown meanwhile, so that terms are seen to be the same.
+    """
+    unknown = _constants(slope, x)
+    h = engine.jacobian(substitute(slope, unknown), x)
+    half = engine.tidy(product(const(1) / 2, add(h, transpose(h), shape=h.shape)))
+    known = engine.tidy(add(h, -transpose(h), shape=h.shape)).is_zero
+    best = h if known and len(postorder([h])) <= len(postorder([half])) else half
+    return engine.tidy(substitute(best, {v: e for e, v in unknown.items()}))
+
+
+def _constants(e: Expr, x: Expr) -> dict[Expr, Expr]:
+    """Variables for the largest parts of ``e`` that do not depend on ``x``."""
+    varying = dependents([e], [x])
+    parts = dict.fromkeys(a for node in postorder([e]) if node in varying for a in node.args)
+    constant = [a for a in parts if a.args and a not in varying and not free_indices(a)]
+    return {a: var(f"?{k}", a.shape, *facts(a)) for k, a in enumerate(constant)}
 
 
 class GaussNewton(NamedTuple):

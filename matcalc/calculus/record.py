@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from matcalc.calculus.differential import differential
 from matcalc.calculus.rules import VEC_RULES
 from matcalc.calculus.transpose import Contribution, pullback
-from matcalc.calculus.vectorise import Vectoriser
+from matcalc.calculus.vectorise import Link, Vectoriser
 from matcalc.derivation import Derivation, Step, name_nodes
 from matcalc.errors import LimitError
 from matcalc.expr import Expr, dependents, postorder, substitute, variables
@@ -162,12 +162,16 @@ def record_jacobian(
         rule = ", ".join(_vec_rules(differentials[node]))
         record.vectorised.append(Step(rule, vec(differential_of(node)), add(*terms), node))
     out: dict[Expr, Expr] = {}
+    said: set[Link] = set()
     for x, label in labels.items():
         links = engine.chain(f, x)
         out[x] = engine.jacobian(f, x)
         for link in links if len(links) > 1 else []:
             moved = multiplied(link.matrix, vec(differential_of(link.x)))
             alone = label if len(labels) > 1 else ""
+            if link in said:
+                continue
+            said.add(link)
             record.chain.append(Step("chain rule", vec(differential_of(link.z)), moved, link.z, label=alone))
         raw = multiplied(*[link.matrix for link in reversed(links)]) if links else out[x]
         record.results.append(Step("chain rule" if len(links) > 1 else "read off", out[x], raw, x, label=label))

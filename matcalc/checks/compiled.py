@@ -26,15 +26,8 @@ def compiled_result(
 
     ``what``  names the derivative in what is said
     """
-    from matcalc.lowering.compiled import compile_numpy
-
-    try:
-        found = run_compiled(
-            compile_numpy(g, functions=for_numpy([g], functions, point.sizes), subgradient=True), point
-        )
-    except Exception as e:  # whatever goes wrong in generated code is a finding
-        return float("inf"), f"the generated NumPy code does not run: {type(e).__name__}: {e}"
-    return _compared(what, g, found, point, truth, functions)
+    error, why, _ = compiled_results({what: g}, point, [truth], functions)
+    return error, why
 
 
 def compiled_results(
@@ -46,23 +39,29 @@ def compiled_results(
     from matcalc.lowering.compiled import compile_numpy
 
     roots = list(derived.values())
+    outputs = {f"y{k}": e for k, e in enumerate(roots)} if len(roots) > 1 else roots[0]
     try:
-        code = compile_numpy(
-            {f"y{k}": e for k, e in enumerate(roots)},
-            functions=for_numpy(roots, functions, point.sizes),
-            subgradient=True,
-        )
-        values = run_compiled(code, point)
-        values = values if isinstance(values, tuple) else (values,)
-        compared = [
-            _compared(what, e, value, point, truth, functions)
-            for (what, e), value, truth in zip(derived.items(), values, truths, strict=True)
-        ]
+        code = compile_numpy(outputs, functions=for_numpy(roots, functions, point.sizes), subgradient=True)
+        compared, values = [], []
+        for given in (_by_columns(point), point):
+            values = run_compiled(code, given)
+            values = [values] if len(roots) == 1 else list(values)
+            compared += [
+                _compared(what, e, value, point, truth, functions)
+                for (what, e), value, truth in zip(derived.items(), values, truths, strict=True)
+            ]
     except Exception as e:  # as above
         return float("inf"), f"the generated NumPy code does not run: {type(e).__name__}: {e}", []
     known = [error for error, _ in compared if error is not None]
     said = dict.fromkeys(why for _, why in compared if why)
-    return max(known, default=None), "; ".join(said), list(values)
+    return max(known, default=None), "; ".join(said), values
+
+
+def _by_columns(point: Point) -> Point:
+    """The same point with matrices that lie in memory column by column, as those of a user may."""
+    import numpy
+
+    return Point(point.sizes, {e: numpy.asfortranarray(a) for e, a in point.env.items()})
 
 
 def _compared(

@@ -188,7 +188,7 @@ def at_some_point(
     failures: Counter[str] = Counter()
     for attempt in range(ATTEMPTS):
         try:
-            with mpmath.workdps(DIGITS):
+            with mpmath.workdps(max(precisions) * DIGITS):  # what is declared, such as Q'*Q = I, holds in all of them
                 point = draw_point(roots, rng, attempt, spare)
             for multiple in precisions:
                 with mpmath.workdps(multiple * DIGITS):

@@ -173,7 +173,7 @@ def curvature_on_numbers(curvature: Expr, at: str, seed: int = 0) -> str:
     """Whether a loss whose Hessian is not known to be positive semidefinite looks convex, in words."""
     found = is_psd_on_numbers(curvature, seed=seed)
     if found.passed:
-        return f"H_loss had no negative eigenvalue at 20 random points: the loss looks convex in {at}, which is not proven"
+        return f"H_loss had no negative eigenvalue at 20 random points: that the loss is convex in {at} is not proven"
     (test,) = found.tests
     if found.verdict == FAILED:
         return f"the loss is not convex in {at}: " + test.notes[0].replace("the matrix", "H_loss")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _LETTERS = "ijklmnpqrstuvwxyzabcdefgh"
 
 # Operations whose result is an array that nothing else holds.
+_BY_ROWS = ("dot", "outer", "matmul")  # give arrays that lie row by row
 _SHARED = VIEWS | {"arg", "unknown", "map", "diag", "unit", "dense", "const", "size", "index"}
 
 
@@ -33,6 +34,7 @@ class Piece(NamedTuple):
     ``adds``      whether it is added, -1 subtracted; 0 is put where nothing has been put
     ``scale``     the number by which it is multiplied when it is there, as a place among the arguments
     ``how``       two operands are multiplied entry by entry, or as batches of matrices or of vectors (outer)
+    ``source``    of no operands ("mirror"): the ranges of the block whose transpose it is
     ``turned``    the order of the distinct axes in which they are batches
     """
 
@@ -48,6 +50,7 @@ class Piece(NamedTuple):
     scale: int | None = None
     how: str = "multiply"
     turned: tuple[int, ...] = ()
+    source: tuple[tuple[Dim, Dim] | None, ...] = ()
 
 
 def assembled(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str) -> None:
@@ -89,6 +92,8 @@ def _begun(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str
     if a.shape != first.sizes or base.op in _SHARED or users > 1 or w.is_named(base):
         return False
     text = codes[a].text if a.shape == v.shape else f"{codes[a].at(ATOM)}.reshape({w.shape(v.shape).strip('()')})"
+    if base.op not in _BY_ROWS and any(_is_diagonal(p) for p in pieces[1:]):
+        text = f"np.ascontiguousarray({text})"  # what is made of a transpose may lie column by column
     w.lines.append(f"{indent}{name} = {text}")
     if first.scale is not None:
         w.lines.append(f"{indent}{name} *= {codes[v.args[first.scale]].text}")
@@ -99,6 +104,11 @@ def put(
     w: Writer, v: Value, piece: Piece, codes: dict[Value, Code], name: str, indent: str, adding: bool = False
 ) -> None:
     """Writes one piece into its view; ``adding`` to what is there."""
+    if piece.how == "mirror":
+        here, there = (", ".join(_range(w, r) for r in ranges) for ranges in (piece.ranges, piece.source))
+        turned = ".T" if len(piece.block) == 2 else ".swapaxes(-1, -2)"
+        w.lines.append(f"{indent}{name}[{here}] = {name}[{there}]{turned}")
+        return
     adds = piece.adds or int(adding)
     operands = [v.args[k] for k in piece.operands]
     places = [v.args[k] for k in piece.fixed]
@@ -132,13 +142,18 @@ def _target(view: str, changed: bool) -> str:
     return view if view.endswith("]") or (changed and view.isidentifier()) else f"{view}[...]"
 
 
+def _is_diagonal(piece: Piece) -> bool:
+    """Whether the view is the diagonal of the whole, by steps through its entries row by row."""
+    return piece.axes == (0, 0) and not piece.ranges and len(piece.block) == 2 and not any(piece.windows)
+
+
 def _view(w: Writer, piece: Piece, places: Sequence[Code], name: str) -> str:
     """The part of the array that the piece reaches, with one axis for each distinct axis of the piece."""
     text = name
     if piece.ranges:
         text += f"[{', '.join(_range(w, r) for r in piece.ranges)}]"
     distinct = [a for a in dict.fromkeys(piece.axes) if a is not None]
-    if piece.axes == (0, 0) and not piece.ranges and len(piece.block) == 2 and not any(piece.windows):  # the diagonal
+    if _is_diagonal(piece):
         return f"{text}.reshape(-1)[:: {w.size(piece.block[1]).at(SUM)} + 1]"
     if piece.sizes != piece.block:
         text += f".reshape({', '.join(w.size(d).text for d in piece.sizes)})"

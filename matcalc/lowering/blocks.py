@@ -86,9 +86,9 @@ def has_blocks(e: Expr) -> bool:
 
 def _has_blocks(node: Expr) -> bool:
     if isinstance(node.op, structure.HCat | structure.VCat):
-        return len(node.args) > 1 and ONE not in node.shape
+        return len(node.args) > 1
     through = isinstance(node.op, algebra.Add | algebra.Product | algebra.Transpose)
-    return through and ONE not in node.shape and any(a.memo["blocks"] for a in node.args)
+    return through and not node.is_scalar and any(a.memo["blocks"] for a in node.args)
 
 
 def is_worth(e: Expr) -> bool:

@@ -119,8 +119,8 @@ def compile_numpy(
     ``names``        names for intermediate values in the source
     ``subgradient``  the reciprocal of a norm is 0 where the norm is: for derivatives
     ``ignored``      names that a call may give although they are no arguments
-    ``stacked``      a column v in which the expressions are linear: the results are arrays of one more axis, in front,
-                     whose k-th slice is the value at v = e(k)
+    ``stacked``      a column v: the results of expressions that are linear in it, zeros among them, are arrays of one
+                     more axis, in front, whose k-th slice is the value at v = e(k)
     ``limit``        the most bytes that a result may take, None for any number: a call that would need more raises
                      LimitError before it computes
 
@@ -161,7 +161,10 @@ def numpy_source(
         raise ArgumentError(f"the arguments lack {missing}, which the expression needs")
     plan = Plan(subgradient)
     walk = lowering(plan, {e: input_name(e) for e in order})
-    values = lowered(walk, roots) if stacked is None else [stack(walk, e, stacked) for e in roots]
+    if stacked is None:
+        values = lowered(walk, roots)
+    else:
+        values = [stack(walk, e, stacked) if _linear(e, stacked) else lowered(walk, [e])[0] for e in roots]
     taken: dict[str, Expr] = {}
     for e in order:
         other = taken.setdefault(input_name(e), e)
@@ -176,6 +179,11 @@ def numpy_source(
         {walk.values[e]: label for e, label in (names or {}).items() if e in walk.values},
         limit,
     )
+
+
+def _linear(e: Expr, v: Expr) -> bool:
+    """Whether an expression that is linear in v or does not hold it is the former."""
+    return e.is_zero or v in postorder([e])
 
 
 def input_name(e: Expr) -> str:

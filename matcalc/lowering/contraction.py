@@ -280,7 +280,10 @@ def _as_matrix(plan: Plan, factor: Factor, rows: Sequence[Axis], cols: Sequence[
 
 def _matrix_product(plan: Plan, a: Factor, b: Factor, inside: Axis, mine: list[Axis], yours: list[Axis]) -> Factor:
     """Of matrices and vectors, in the ways that are known of single products: solves, scaling, blocks."""
-    x, y = arranged(plan, a, [*mine, inside]), arranged(plan, b, [inside, *yours])
+    x, y = (
+        plan.transpose(v) if len(axes) == 2 and list(axes) != wanted else v
+        for (v, axes), wanted in ((a, [*mine, inside]), (b, [inside, *yours]))
+    )
     rows, cols = (axes[0].size if axes else ONE for axes in (mine, yours))
     found = multiply(plan, Link(x, rows, inside.size), Link(y, inside.size, cols)).value
     return found, (*mine, *yours)
@@ -307,8 +310,8 @@ def arranged(plan: Plan, factor: Factor, wanted: Sequence[Axis]) -> Value:
     v, axes = factor
     if list(axes) == list(wanted):
         return v
-    if len(axes) == 2:
-        return plan.transpose(v)
+    if len(axes) == 2:  # of an inverse the view, since the inverse may be needed as it is, too
+        return plan.value("T", (v,), _sizes(wanted)) if v.op == "inv" else plan.transpose(v)
     return plan.value("axes", (v,), _sizes(wanted), *[axes.index(a) for a in wanted])
 
 

@@ -28,6 +28,9 @@ from matcalc.primitives.base import Primitive
 
 _MOST_TERMS = 16  # of one expression; a product of longer sums is computed from its factors
 
+Ranges: TypeAlias = tuple[tuple[Dim, Dim] | None, ...]
+Where: TypeAlias = tuple[Ranges, ArrayShape]  # the ranges of a block and its shape
+
 
 class Dense:
     """Terms of expressions, and the values that put them together; ``weights`` is the variable of a stack."""
@@ -86,39 +89,67 @@ class Dense:
         (v,) = self.low.lower([e])
         return [t for t in [tensors.of_value(self.plan, e.shape, v)] if t.coefficient != 0]
 
+    def formed(self, e: Expr) -> list[Term]:
+        """An expression with structure as one array."""
+        if e in self.varies:
+            raise NoContractionError
+        return [tensors.of_value(self.plan, e.shape, self.value(e))]
+
     # Terms to values
 
-    def value(self, root: Expr) -> Value:
-        """The value of ``root``, put together from its blocks."""
+    def value(self, root: Expr, *, repeated: bool = False) -> Value:
+        """The value of ``root``, put together from its blocks; ``repeated`` where each is added to what is there."""
         blocks, apart = blocks_of(root)
         lead = (self.weights.rows,) if self.weights is not None else ()
-        places: dict[tuple[Dim, Dim, Shape], list[Term]] = {}
-        for b in blocks:
-            self.prepare(b.expr)
-            found = _sum(self, b.expr, b.expr.op) if b.expr.op is algebra.ADD else self.argument(b.expr)
-            places.setdefault(b.place, []).extend(found)
-        writer = _Pieces(self.plan)
         shape = (*lead, *root.shape)
+        places: dict[tuple[Dim, Dim, Shape], list[Expr]] = {}
+        for b in blocks:
+            places.setdefault(b.place, []).append(b.expr)
+        writer = _Pieces(self.plan)
         filled = apart
-        for (row, col, block), found in places.items():
-            ranges: Ranges = (*[None] * len(lead), _range(row, block[0], root.rows), _range(col, block[1], root.cols))
-            kept = [r for r, d in zip(ranges, shape, strict=True) if d is not ONE]
-            ranges = tuple(kept) if any(kept) else ()
+        mirrored: list[Piece] = []  # blocks that are the transpose of another one
+        written: dict[Expr, Where] = {}
+        for place, exprs in places.items():
+            where = _where(place, shape, len(lead))
+            (e, *others) = exprs
+            original = written.get(algebra.transpose(e)) if not (others or repeated) and apart else None
+            if original is not None:
+                mirrored.append(writer.mirrored(where, original))
+                continue
+            if apart and not others:
+                written[e] = where
+            found = [t for e in exprs for t in self._summands(e)]
             found = [t if t.lead else t._replace(lead=tensors.axes_of(*lead)) for t in found]
             found.sort(key=lambda t: not _covers(t))
             filled = filled and bool(found) and _covers(found[0])
-            where = (ranges, _without_ones((*lead, *block)))
-            first = apart
-            for t in writer.together(found, where, first):
-                writer.put(t, where, first and not any(p.ranges == ranges for p in writer.pieces))
-        args, pieces = tuple(writer.args), tuple(writer.pieces)
+            for t in writer.together(found, where, apart):
+                writer.put(t, where, apart and not any(p.ranges == where[0] for p in writer.pieces))
+        args, pieces = tuple(writer.args), (*writer.pieces, *mirrored)
         alone = filled and len(pieces) == len(args) == len(pieces[0].operands) == 1
         if alone and args[0].shape == pieces[0].sizes:
             return self.plan.reshape(args[0], _without_ones(shape))
         return self.plan.value("assemble", args, _without_ones(shape), pieces, filled)
 
+    def value_or_none(self, root: Expr) -> Value | None:
+        """The value, or None where the structure is none that is known here."""
+        try:
+            return self.value(root)
+        except NoContractionError:
+            return None
 
-Ranges: TypeAlias = tuple[tuple[Dim, Dim] | None, ...]
+    def _summands(self, e: Expr) -> list[Term]:
+        self.prepare(e)
+        return _sum(self, e, e.op) if e.op is algebra.ADD else self.argument(e)
+
+
+def _where(place: tuple[Dim, Dim, Shape], shape: tuple[Dim, ...], leading: int) -> Where:
+    """The ranges of a block in an array of that shape, and its own shape; axes of one entry are none."""
+    row, col, block = place
+    ranges: Ranges = (None,) * leading
+    ranges += (_range(row, block[0], shape[-2]), _range(col, block[1], shape[-1]))
+    sizes = (*shape[:leading], *block)
+    kept = tuple([r for r, d in zip(ranges, shape, strict=True) if d is not ONE])
+    return kept if any(kept) else (), tuple([s for s, d in zip(sizes, shape, strict=True) if d is not ONE])
 
 
 def _range(start: Dim, length: Dim, size: Dim) -> tuple[Dim, Dim] | None:
@@ -134,9 +165,6 @@ def _without_ones(shape: tuple[Dim, ...]) -> ArrayShape:
 def _covers(t: Term) -> bool:
     """Whether the term reaches all entries."""
     return not t.fixed and len(set(t.axes)) == len(t.axes) and t.axes == t.outer
-
-
-Where: TypeAlias = tuple[Ranges, ArrayShape]  # the ranges of a block and its shape
 
 
 def _sides(t: Term, pair: list[Factor], row: int, col: int) -> tuple[tuple[Value, Axes, Axes], ...]:
@@ -192,9 +220,15 @@ class _Pieces:
             )
         )
 
+    def mirrored(self, where: Where, original: Where) -> Piece:
+        """The transpose of a block that has been written."""
+        sizes = where[1]
+        axes = tuple(range(len(sizes)))
+        return Piece(*where, sizes, (None,) * len(sizes), sizes, axes, (), (), 0, how="mirror", source=original[0])
+
     def together(self, terms: list[Term], where: Where, first: bool) -> list[Term]:
-        """Writes products of two factors that reach all entries as one batch of matrix products, whose inner dimension
-        counts the terms (one pass over the result instead of one for each), or of outer products. Gives the other terms.
+        """Writes products of two factors that reach all entries as one batch of outer products, or of matrix products
+        whose inner dimension counts the terms: one pass over the result instead of one for each. Gives the other terms.
         """
         groups: dict[ArrayShape, list[tuple[Term, list[Factor]]]] = {}
         for t in terms:
@@ -312,18 +346,22 @@ def _product(d: Dense, node: Expr, op: Any) -> list[Term]:
             runs[-1].append(a)
         else:
             runs.append([a])
-    out: list[Term] | None = None
-    for run in sorted(runs, key=lambda run: not run[0].is_scalar):
+    runs.sort(key=lambda run: not run[0].is_scalar)
+    out: list[Term] = []
+    done: list[Expr] = []
+    for run in runs:
         found = d.argument(algebra.product(*run))
-        if out is None:
+        if not done:
             out = found
-        elif len(out) * len(found) > _MOST_TERMS:
-            raise NoContractionError
         else:
-            scalar = run[0].is_scalar or not (out[0].rows or out[0].cols) if out else True
-            multiplied = tensors.both if scalar else tensors.times
-            out = [multiplied(d.plan, a, b) for a in out for b in found]
-    return out or []
+            if len(out) * len(found) > _MOST_TERMS and len(out) > 1:
+                out = d.formed(algebra.product(*done))
+            if len(out) * len(found) > _MOST_TERMS:
+                found = d.formed(algebra.product(*run))
+            scalar = done[-1].is_scalar
+            out = [(tensors.both if scalar else tensors.times)(d.plan, a, b) for a in out for b in found]
+        done += run
+    return out
 
 
 @_rule(algebra.Hadamard)
@@ -440,7 +478,9 @@ def _indexed_sum(d: Dense, node: Expr, op: Any) -> list[Term]:
             pass
     if node in d.varies:
         raise NoContractionError
-    loop = d.plan.value("loop", (index, d.value(body), whole(d.plan, first), whole(d.plan, last)), array_shape(node))
+    loop = d.plan.value(
+        "loop", (index, d.value(body, repeated=True), whole(d.plan, first), whole(d.plan, last)), array_shape(node)
+    )
     return [tensors.of_value(d.plan, node.shape, loop)]
 
 
@@ -521,10 +561,11 @@ def lowered(low: Lowering, roots: Sequence[Expr]) -> list[Value]:
     """The values of the roots; matrices with structure are put together in arrays of their own."""
     special = [r for r in dict.fromkeys(roots) if is_worth(r)]
     dense = Dense(low)
-    low.dense = dense.value
+    low.dense = dense.value_or_none
     low.lower([r for r in roots if r not in special])
     for r in special:
-        low.values[r] = dense.value(r)
+        found = dense.value_or_none(r)
+        low.values[r] = low.lower([r])[0] if found is None else found
     return [low.values[r] for r in roots]
 
 
@@ -535,7 +576,7 @@ def stack(low: Lowering, root: Expr, weights: Expr) -> Value:
     slices are computed one after the other.
     """
     plan = low.plan
-    low.dense = Dense(low).value
+    low.dense = Dense(low).value_or_none
     if weights.is_scalar:
         (v,) = low.inside({weights: plan.one}).lower([root])
         return v

@@ -123,9 +123,7 @@ def _measured(writer: Writer, values: Sequence[Value], sources: Collection[str])
     return shown
 
 
-def _limits(
-    writer: Writer, arguments: Sequence[ArrayShape], results: Sequence[Value], limit: int | None
-) -> list[str]:
+def _limits(writer: Writer, arguments: Sequence[ArrayShape], results: Sequence[Value], limit: int | None) -> list[str]:
     """Refuses results over the limit; one that has as many entries as an argument, or as dimensions, is never over."""
     if limit is None:
         return []

@@ -23,7 +23,9 @@ MOST_VALUES = 200_000  # of one plan; a chain of definitions that call each othe
 DEEPEST_LOOPS = 15  # Python itself allows 20 nested blocks
 
 # Operations whose result may share memory with their argument.
-VIEWS = frozenset({"T", "newaxis", "block", "reshape", "swap", "diagonal", "spread", "flip", "axes", "expand", "repeats"})
+VIEWS = frozenset(
+    {"T", "newaxis", "block", "reshape", "swap", "diagonal", "spread", "flip", "axes", "expand", "repeats"}
+)
 
 
 class Value:

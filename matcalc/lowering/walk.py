@@ -56,7 +56,7 @@ class Lowering:
         self.names = names
         self.values: dict[Expr, Value] = {}
         self._absorbed: set[Expr] = set()
-        self.dense: Callable[[Expr], Value] | None = None  # puts matrices with structure together (dense.py)
+        self.dense: Callable[[Expr], Value | None] | None = None  # puts matrices with structure together (dense.py)
 
     def lower(self, roots: Sequence[Expr]) -> list[Value]:
         nodes = postorder(roots, stop=self.values.__contains__)
@@ -65,7 +65,8 @@ class Lowering:
         for node in nodes:
             if node in self.values or node in self._absorbed:
                 continue
-            self.values[node] = self.dense(node) if node in formed and self.dense is not None else self._value(node)
+            found = self.dense(node) if node in formed and self.dense is not None else None
+            self.values[node] = self._value(node) if found is None else found
         self._absorbed = outside
         return [self.values[r] for r in roots]
 

@@ -85,7 +85,8 @@ class Add(Linear):
             from matcalc.primitives.semidefinite import of_difference
 
             kept |= of_difference(x)
-        if not x[0].is_scalar and all(a.op is PRODUCT or COLUMNS in k or ROWS in k for a, k in zip(x, known, strict=True)):
+        sums = [a.op is PRODUCT or COLUMNS in k or ROWS in k for a, k in zip(x, known, strict=True)]
+        if all(sums) and not x[0].is_scalar:
             from matcalc.primitives.semidefinite import of_sums
 
             kept |= of_sums(x)
@@ -102,7 +103,7 @@ def _signs_of_sum(terms: Args, known: list[Facts]) -> Facts:
             return found
     else:
         found = frozenset()
-    if any(number_of(a) is not None or isinstance(a.op, Ones) or WITHIN in k for a, k in zip(terms, known, strict=True)):
+    if any(isinstance(a.op, (Const, Ones)) or WITHIN in k for a, k in zip(terms, known, strict=True)):
         from matcalc.primitives.semidefinite import of_entries
 
         found |= of_entries(terms)
@@ -193,6 +194,8 @@ class Product(Multilinear):
             if all(NONNEGATIVE in k for k in scalars) and (not odd or has(middle, PSD)):
                 outer = all(has(a, INVERTIBLE) for a in matrices)
                 found.add(SPD if outer and positive and (not odd or has(middle, SPD)) else PSD)
+        elif _is_projection(matrices):
+            found |= {SYMMETRIC, PSD} if all(NONNEGATIVE in k for k in scalars) else {SYMMETRIC}
         elif len(matrices) == 2 and {a.op.name for a in matrices} & {"kron", "khatri_rao"}:
             from matcalc.primitives.semidefinite import of_pair
 
@@ -215,6 +218,14 @@ class Product(Multilinear):
             else:
                 out = matrix_product(out, a) if a.shape != (1, 1) else out * a[0, 0]
         return out if scale is None else out * scale
+
+
+def _is_projection(factors: list[Expr]) -> bool:
+    """Whether a product is ``A*pinv(A)`` or ``pinv(A)*A``, an orthogonal projection."""
+    if len(factors) != 2:
+        return False
+    a, b = factors
+    return any(p.op.name == "pinv" and p.args[0] is x for x, p in ((a, b), (b, a)))
 
 
 def _is_palindrome(factors: list[Expr]) -> bool:

@@ -141,7 +141,7 @@ class Primitive(ABC):
         raise TypeError(f"{type(self).__name__} is not linear in slot {i}")
 
     def jacobian(self, i: int, y: Expr, x: Args) -> Expr | None:
-        """``J`` with ``vec(dy) = J*vec(dx)`` for slot ``i``, where it has a shorter form than the differential gives."""
+        """``J`` with ``vec(dy) = J*vec(dx)`` for slot ``i``, where the differential gives a longer form."""
         return None
 
     def linear_in(self, i: int) -> bool:

@@ -24,7 +24,7 @@ from matcalc.facts import (
 from matcalc.primitives.algebra import Product, product, transpose
 from matcalc.primitives.base import Args, Multilinear, Sizes, m, n, p, q
 from matcalc.primitives.leaves import Identity, commutation, identity, ones
-from matcalc.primitives.structure import diagonal, reshape, vec
+from matcalc.primitives.structure import reshape, vec
 
 
 @final
@@ -100,12 +100,11 @@ class KhatriRao(Multilinear):
         return kron(ones(a.rows).T, identity(b.rows)) @ (khatri_rao(a, ones(*b.shape)) * g)
 
     def matrix(self, i: int, y: Expr, x: Args) -> Expr:
-        # The value is (A (x) 1) .* (1 (x) B), each factor spread to its size.
+        # Column j of the value is a_j (x) b_j, and (a_j (x) I)*db_j = (I (x) b_j)*da_j.
         a, b = x
         if i == 0:
-            return diagonal(vec(kron(ones(a.rows), b))) @ kron(identity(a.rows * a.cols), ones(b.rows))
-        spread = kron(identity(b.cols), kron(ones(a.rows), identity(b.rows)))
-        return diagonal(vec(kron(a, ones(b.rows)))) @ spread
+            return khatri_rao(identity(a.rows * a.cols), kron(b, transpose(ones(a.rows))))
+        return kron(khatri_rao(identity(b.cols), a), identity(b.rows))
 
     def trace_rule(self, i: int) -> str:
         return "trace-khatri-rao"

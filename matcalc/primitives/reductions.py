@@ -325,7 +325,7 @@ class Softmax(_Softmax):
 
     def jacobian(self, i: int, y: Expr, x: Args) -> Expr:
         # diag(s) - s*s' for each column (row) s, in blocks.
-        if ONE in y.shape:
+        if y.shape[1 - self.axis] is ONE:
             s = vec(y)
         else:
             khatri_rao = OPERATORS["khatri_rao"]

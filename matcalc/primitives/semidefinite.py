@@ -27,7 +27,6 @@ from matcalc.facts import (
     Facts,
     facts,
     has,
-    size_of_entries,
 )
 from matcalc.primitives.algebra import ADD, POWER, PRODUCT, TRANSPOSE, mirrored
 from matcalc.primitives.elementwise import sqrt
@@ -201,12 +200,16 @@ def _cauchy(inner: Sequence[Expr], outer: Sequence[Expr], ratio: dict[Expr, Frac
         if column is weights and mirrored(*inner):
             return (not ratio and has(column, COLUMNS)) or _at_most(ratio, {SUM(column): Fraction(1)})
         return not ratio and _is_blocks(inner, weights)
-    if len(inner) == 2 and of_identity and inner[0].cols is ONE and mirrored(*inner):
-        x = inner[0].args[0] if inner[0].op is _VEC else inner[0]
-        return _at_most(ratio, {NORM2(x): Fraction(2)})
-    if len(inner) == 4 and len(outer) == 1 and mirrored(inner[0], inner[3]) and mirrored(inner[1], inner[2]):
-        a, x = inner[0], inner[1]
-        return a is outer[0] and x.cols is ONE and has(a, PSD) and _at_most(ratio, {PRODUCT(x.T, a, x): Fraction(1)})
+    half = len(inner) // 2
+    if len(inner) % 2 or inner[half - 1].cols is not ONE:
+        return False
+    if not all(mirrored(inner[i], inner[-1 - i]) for i in range(half)):
+        return False
+    if of_identity:
+        x = PRODUCT(*inner[:half])
+        return _at_most(ratio, {NORM2(x.args[0] if x.op is _VEC else x): Fraction(2)})
+    if half > 1 and len(outer) == 1 and inner[0] is outer[0] and has(outer[0], PSD):
+        return _at_most(ratio, {PRODUCT(*inner[half:-1], outer[0], *inner[1:half]): Fraction(1)})
     return False
 
 
@@ -243,7 +246,7 @@ def _is_blocks(inner: Sequence[Expr], weights: Expr) -> bool:
 
 
 def weighted_gram(matrices: Sequence[Expr]) -> tuple[Expr, Expr | None, bool] | None:
-    """S, diag(w) (None of ones) and True of ``khatri_rao(diag(w), S)*khatri_rao(I, S)'``; False with S before diag(w)."""
+    """S, diag(w) (None of ones) and True of ``khatri_rao(diag(w), S)*khatri_rao(I, S)'``; False if S comes first."""
     if len(matrices) != 2:
         return None
     a, b = matrices[0], matrices[1].args[0] if matrices[1].op is TRANSPOSE else matrices[0]

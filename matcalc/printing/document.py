@@ -101,7 +101,7 @@ def block(
 ) -> str:
     """A result as text, with ``head`` after its left side."""
     results, preferred, taken = _of(g)
-    left = _left(g, printer(unicode=unicode, taken=taken)) if head else ""
+    left = _left(g, printer(unicode=unicode, taken=g.of.taken)) if head else ""
     body = document(results, preferred={**(names or {}), **preferred}, taken=taken, unicode=unicode, parts=parts)
     return f"{left} = {body}" if left else body
 
@@ -116,10 +116,14 @@ def latex_block(
     preferred = {**(names or {}), **preferred}
     if g.left is None:
         return latex_document(results, preferred=preferred, taken=taken, parts=parts)
-    moved = {v: differential_of(x) for x, v in g.moves.items()}
-    results = {label: substitute(e, moved) for label, e in results.items()}
-    left = _left(g, LatexPrinter(None, taken)) if head else ""
+    results = {label: _upright(g, e) for label, e in results.items()}
+    left = _left(g, LatexPrinter(None, g.of.taken)) if head else ""
     return latex_document(results, preferred=preferred, taken=taken, parts=parts, left=left)
+
+
+def _upright(g: Derivative, e: Expr) -> Expr:
+    """An expression with differentials in the place of the variables dX, so that LaTeX writes their d upright."""
+    return substitute(e, {v: differential_of(x) for x, v in g.moves.items()}) if g.left is not None else e
 
 
 def _left(g: Derivative, style: Printer) -> str:
@@ -145,15 +149,16 @@ def as_dict(g: Derivative) -> dict[str, Any]:
     styles = {
         "text": printer(named, taken=taken),
         "unicode": printer(named, unicode=True, taken=taken),
-        "latex": LatexPrinter(named, taken),
+        "latex": LatexPrinter({_upright(g, e): name for e, name in named.items()}, taken),
     }
 
     def entry(e: Expr, part: bool) -> dict[str, Any]:
-        shown = {style: p.definition(e) if part else p.print(e) for style, p in styles.items()}
+        forms = {style: _upright(g, e) if style == "latex" else e for style in styles}
+        shown = {style: p.definition(forms[style]) if part else p.print(forms[style]) for style, p in styles.items()}
         return {"shape": shape_text(e.shape), **shown}
 
-    for p in styles.values():
-        p.prepare(list(results.values()))
+    for style, p in styles.items():
+        p.prepare([_upright(g, e) if style == "latex" else e for e in results.values()])
     return {
         "expression": str(g.of),
         "inferred": g.of.inferred,

@@ -94,6 +94,9 @@ class LatexPrinter(Printer):
     def pi(self, node: Expr) -> Printed:
         return Printed(r"\pi", ATOM)
 
+    def identity(self, node: Expr) -> Printed:
+        return self.short_identity(node)
+
     def differential_of(self, name: str) -> str:
         return rf"\mathrm{{d}}{self.name(name)}"
 

@@ -161,6 +161,18 @@ class Printer:
     def pi(self, node: Expr) -> Printed:
         return Printed("pi", ATOM)
 
+    def identity(self, node: Expr) -> Printed:
+        return self.template(node)
+
+    def short_identity(self, node: Expr) -> Printed:
+        """``I_n``, where the order is a name or a number and the letter is free."""
+        op: Any = node.op
+        order = str(op.order)
+        name = f"I_{order}"
+        free = self.taken.isdisjoint({"I", name, name.replace("_", "")})
+        fits = (len(order) == 1 and order.isalpha()) or (order.isdigit() and order != "1")
+        return Printed(self.name(name), ATOM) if free and fits else self.template(node)
+
     def differential(self, node: Expr) -> Printed:
         op: Any = node.op
         of: Expr = op.of
@@ -172,7 +184,7 @@ class Printer:
         return Printed(f"d{self.bracket(self.done[of].text)}", ATOM)
 
     def differential_of(self, name: str) -> str:
-        return f"d{self.name(name)}"
+        return f"d({self.name(name)})" if f"d{name}" in self.taken else f"d{self.name(name)}"
 
     # -- sums
 
@@ -394,6 +406,7 @@ _HANDLERS: dict[type[Primitive], Callable[[Any, Expr], Printed]] = {
     Const: lambda p, e: p.constant(e),
     Zeros: lambda p, e: p.zeros(e),
     Pi: lambda p, e: p.pi(e),
+    Identity: lambda p, e: p.identity(e),
     Differential: lambda p, e: p.differential(e),
     Add: lambda p, e: p.add(e),
     Product: lambda p, e: p.product(e),

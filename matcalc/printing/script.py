@@ -54,7 +54,9 @@ class Script:
         names |= {e: label for e, label in found.items() if e.args and e not in names}
         self.found = found
         roots = [step.right for step in record.substitution]
-        roots = roots or [step.right for step in (*record.vectorised, *record.chain, *record.results)]
+        if not roots:
+            roots = [step.right for step in (*record.vectorised, *record.chain, *record.results)]
+            roots += [step.left for step in record.results]
         taken = names_in([*roots, *record.definitions]) | set(names.values())
         differentials = [node for node in postorder(roots) if isinstance(node.op, Differential)]
         varying = dependents(roots, differentials)
@@ -186,8 +188,7 @@ class Script:
             lines.append(Line(self.label(step), free, step.rule))
             lines += self.introduce(step.right)
             if within != free:
-                why = "declared structure, simplified" if self.record.substitution else "simplified"
-                lines.append(Line("", within, why))
+                lines.append(Line("", within, "simplified"))
                 lines += self.introduce(step.left)
         return lines
 
@@ -222,7 +223,7 @@ class Script:
         return style.layer(name, index, more)
 
     def written_out(self, e: Expr) -> str:
-        return self.style.definition(e) if e in self.found else self.style.print(e)
+        return self.style.definition(e) if e in self.found or e in self.cotangents else self.style.print(e)
 
     def label(self, step: Step) -> str:
         if step.label:

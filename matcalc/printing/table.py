@@ -1,12 +1,14 @@
-"""The table of rules, as the primitives state them in their docstrings, and the trace rules."""
+"""The table of rules, as the primitives state them in their docstrings, the trace rules and the vec rules."""
 
 from __future__ import annotations
 
-from matcalc.calculus.rules import TRACE_RULES
+from matcalc.calculus.rules import TRACE_RULES, VEC_RULES
 from matcalc.primitives.elementwise import FUNCTIONS
 from matcalc.primitives.leaves import var
 from matcalc.primitives.registry import PRIMITIVES
 from matcalc.printing.text import text
+
+_WIDE = 100  # characters of an equation; longer ones push what stands behind them
 
 
 def stated(kind: type, heading: str) -> str:
@@ -19,7 +21,7 @@ def stated(kind: type, heading: str) -> str:
 
 
 def rules_table() -> str:
-    """Differentials of the primitives and of the elementwise functions, and the trace rules, one a line."""
+    """Differentials of the primitives and of the elementwise functions, the trace and the vec rules, one a line."""
     t = var("t")
     out = ["Differentials"]
     rules = [(stated(kind, "Rule"), kind.source) for kind in PRIMITIVES]
@@ -31,9 +33,9 @@ def rules_table() -> str:
         slope = function.slope(0, function(t), t)
         remark = f"   ({function.kink})" if function.kink else ""
         out.append(f"  {name + chr(39) + '(t)':<13} = {text(slope)}{remark}")
-    out += ["", "Trace rules"]
-    width = max(len(f"{rule.left} = {rule.right}") for rule in TRACE_RULES.values())
-    for rule in TRACE_RULES.values():
-        equation = f"{rule.left} = {rule.right}"
-        out.append(f"  {rule.name:<18} {equation:<{width}}  {rule.where}")
+    for title, identities in (("Trace rules", TRACE_RULES), ("Vec rules", VEC_RULES)):
+        out += ["", title]
+        equations = [(rule, f"{rule.left} = {rule.right}") for rule in identities.values()]
+        width = max(len(equation) for _, equation in equations if len(equation) < _WIDE)
+        out += [f"  {rule.name:<18} {equation:<{width}}  {rule.where}" for rule, equation in equations]
     return "\n".join(out)

@@ -38,6 +38,9 @@ class UnicodePrinter(Printer):
     def pi(self, node: Expr) -> Printed:
         return Printed("π", ATOM)
 
+    def identity(self, node: Expr) -> Printed:
+        return self.short_identity(node)
+
     def times(self, before: list[str], factor: str) -> str:
         """What stands between the factors so far and the next one."""
         last, first, word = before[-1], factor[0], _word(factor)

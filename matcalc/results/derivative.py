@@ -59,7 +59,10 @@ class Derivative(ABC):
 
     def label(self, name: str, letter: str = "") -> str:
         """Under which name a closed form is printed where there are several: d_W, H_W_b."""
-        return labelled(letter or self.letter, name.split(","), self.of.taken)
+        letter, taken = letter or self.letter, self.of.taken
+        while any(labelled(letter, other.split(",")) in taken for other in self.exprs):
+            letter = letter[0] + letter  # for all of them the same
+        return labelled(letter, name.split(","))
 
     @property
     def labelled(self) -> dict[str, Expr]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from matcalc.dims import Shape, shape_text
-from matcalc.errors import DeclarationError, UnknownNameError
+from matcalc.errors import DeclarationError, MatcalcError, UnknownNameError
 from matcalc.expr import Expr, postorder, substitute
 from matcalc.facts import ATTRIBUTES, COLUMNS, CONSTANT, INTEGER, ONEHOT, ROWS, STOCHASTIC, has
 from matcalc.primitives.functions import Defined
@@ -18,6 +18,7 @@ from matcalc.results.derivative import Functions, Gradient, listed
 from matcalc.results.gauss_newton import GaussNewton, GaussNewtonProduct
 from matcalc.results.matrices import Hessian, Jacobian
 from matcalc.results.products import Differential, HessianProduct, JacobianProduct, TransposedProduct
+from matcalc.results.texts import of_shape
 from matcalc.simplify.indexed import matrix_form
 from matcalc.syntax import Program, parse
 from matcalc.syntax.spelling import canonical
@@ -223,7 +224,10 @@ class Formula:
         of, variables = whole.asked(wrt)
         if known in variables:
             raise UnknownNameError(f"{known} is the output of the net", hint="differentiate by what it depends on")
-        return of, variables, of.holding([known], list(variables)), known
+        loss = of.holding([known], list(variables))
+        if loss.program.definitions.get(known) is None and loss.variable(known) not in postorder([loss.expr]):
+            raise UnknownNameError(f"the loss does not hold {known}", hint=f"there is {listed(loss.variables)}")
+        return of, variables, loss, known
 
     def holding(self, names: Sequence[str], wrt: Sequence[str]) -> Formula:
         """The formula with quantities that the program assigns as variables of their own: what they are is forgotten.
@@ -258,12 +262,23 @@ class Formula:
         program.names = {substitute(e, loose): name for e, name in program.names.items()}
         return Formula(program, self.where)
 
-    def claim(self, text: str, others: Sequence[Expr] = ()) -> Expr:
+    def claim(self, text: str, others: Sequence[Expr] = (), shapes: Iterable[Shape] = ()) -> Expr:
         """A formula in the names of this one, and of ``others``, such as somebody's own derivative of it.
+
+        ``shapes``  those that it may have, so that the size of I in it is known
 
         Raises   MatcalcError as :func:`matcalc.parse`
         """
-        program = parse(text, self.declarations(text, others))
+        where = self.declarations(text, others)
+        program = parse(text, where)
+        wanted = [] if program.expr.is_scalar else list(shapes)
+        if wanted and program.expr.shape not in wanted:
+            for shape in wanted:
+                try:
+                    program = parse(of_shape(text, shape), where)
+                except MatcalcError:
+                    continue
+                break
         own = {**self.program.variables, **{v.op.name: v for v in others}}
         strange = [name for name in program.variables if name not in own]
         if strange:
@@ -316,10 +331,13 @@ class Formula:
         arguments = self.arguments([self.expr])
         return compile_numpy(self.expr, arguments, functions=functions, title=str(self), names=names)
 
-    def arguments(self, outputs: Sequence[Expr]) -> list[Expr]:
-        """The variables that the outputs need: those that occur, and others whose shapes tell a size that does."""
+    def arguments(self, outputs: Sequence[Expr], besides: Collection[Expr] = ()) -> list[Expr]:
+        """The variables that the outputs need: those that occur, and others whose shapes tell a size that does.
+
+        ``besides``  variables of the outputs that will not be arguments, so that their shapes tell nothing
+        """
         nodes = postorder(outputs)
-        occurring = {node for node in nodes if node.op.is_variable}
+        occurring = {node for node in nodes if node.op.is_variable and node not in besides}
         sizes = {name for node in nodes for d in node.shape for name in d.names}
         sizes |= {node.op.name for node in nodes if isinstance(node.op, Size)}
         sizes -= {d.name for v in occurring for d in v.shape if d.name}
@@ -352,9 +370,10 @@ class Formula:
         return f"$\\displaystyle {self.latex()}$"
 
 
-def split_names(given: Sequence[str]) -> list[str]:
+def split_names(given: Sequence[str | Sequence[str]]) -> list[str]:
     """``("W, b", "x")`` as the names W, b, x, in the spelling of the graph, each once."""
-    names = (part.strip() for text in given for part in text.replace(";", ",").split(","))
+    texts = [text for item in given for text in ([item] if isinstance(item, str) else item)]
+    names = (part.strip() for text in texts for part in text.replace(";", ",").split(","))
     return list(dict.fromkeys(canonical(name) for name in names if name))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from matcalc.calculus.differential import differential
 from matcalc.calculus.gradient import require_scalar
-from matcalc.calculus.hessian import Blocks, gauss_newton
+from matcalc.calculus.hessian import Blocks, gauss_newton, loosened
 from matcalc.calculus.record import multiplied, record_differential, record_jacobian, record_pullback
 from matcalc.calculus.transpose import pullback
 from matcalc.derivation import Derivation, Step
@@ -19,7 +19,7 @@ from matcalc.primitives.leaves import const, var
 from matcalc.results.derivative import Functions
 from matcalc.results.losses import is_whole, matched_output, semidefinite, stated_text, with_sums_one
 from matcalc.results.matrices import Matrix, whole
-from matcalc.results.names import labelled
+from matcalc.results.names import fresh
 from matcalc.results.products import Product
 from matcalc.simplify import simplify
 
@@ -120,15 +120,14 @@ class GaussNewton(Matrix):
         known = f"the loss is convex in {self.at}"
         if not is_whole(self.loss.expr, self.slope, self.u):
             known = "H_loss is positive semidefinite where it exists"
+        elif not semidefinite(self.bend):
+            known = "H_loss is positive semidefinite at the output of the net"
         if self.semidefinite:
             out.append(f"{known}, and so G is positive semidefinite")
         elif self.convex:
             own = "; ".join(text(e) for (x, z), e in self.direct.items() if x is not z or not semidefinite(e))
             joint = f"{self.at} and the variables" if self.mixed else f"the variables themselves, {own},"
-            out.append(
-                f"{known}; G is positive semidefinite where the second derivative of the loss "
-                f"by {joint} is"
-            )
+            out.append(f"{known}; G is positive semidefinite where the second derivative of the loss by {joint} is")
         return super().remarks() + out
 
     def record(self) -> Derivation:
@@ -199,16 +198,18 @@ class GaussNewtonProduct(Product):
         require_scalar(self.loss.expr)
         along = simplify(differential(self.net, self.moves))
         wanted = set(self.variables.values())
-        slopes = pullback(self.loss.expr, const(1), {self.u, *wanted}, tidy=simplify)
-        moves = {self.u: along, **self.moves}
+        loose = loosened([self.u, *wanted])
+        moves = {loose.get(x, x): v for x, v in {self.u: along, **self.moves}.items()}
+        slopes = pullback(substitute(self.loss.expr, loose), const(1), set(moves), tidy=simplify)
+        there = {**{new: x for x, new in loose.items()}, loose.get(self.u, self.u): self.net}
 
         def curved(x: Expr) -> Expr:
             """The differential of the slope of the loss by u or x, at the output of the net."""
-            slope = slopes.get(x)
+            slope = slopes.get(loose.get(x, x))
             if slope is None:
                 return zeros(x.shape)
             # The direction of u depends on the variables, so it is put in after u itself.
-            return simplify(substitute(differential(simplify(slope), moves), {self.u: self.net}))
+            return simplify(substitute(differential(simplify(slope), moves), there))
 
         back = pullback(self.net, curved(self.u), wanted, tidy=simplify)
         return {
@@ -219,7 +220,7 @@ class GaussNewtonProduct(Product):
     def record(self) -> Derivation:
         record, along, slope, curved, back = (Derivation() for _ in range(5))
         names, u = self.of.program.names, self.at
-        first, second = (labelled(name, [], self.of.taken) for name in ("Jv", "HJv"))
+        first, second = (fresh(self.u.shape, self.of.taken, None, [name]) for name in ("Jv", "HJv"))
         jv = record_differential(self.net, self.moves, along, simplify, names, first)
         found = record_pullback(self.loss.form, const(1), {self.u: f"d_{u}"}, slope, simplify, names)
         known = {**slope.names, **names, found[self.u]: f"d_{u}"}

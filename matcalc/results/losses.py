@@ -41,7 +41,7 @@ def matched_output(slope: Expr, curvature: Expr, u: Expr) -> Expr | None:
 
 
 def with_sums_one(slope: Expr, u: Expr) -> dict[Expr, Expr]:
-    """Variables whose sums, of a vector or of the columns or rows of a matrix, stand in ``slope``, with those being one."""
+    """Variables whose sums, of columns or rows, stand in ``slope``: as they are, and with these being 1."""
     stated: dict[Expr, set[str]] = {}
     for node in postorder([slope]):
         if isinstance(node.op, Sum) and node.args[0].op.is_variable and node.args[0] is not u:

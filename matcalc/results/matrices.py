@@ -6,18 +6,18 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from matcalc.calculus.gradient import gradient
 from matcalc.calculus.hessian import Blocks, hessian
-from matcalc.calculus.record import record_jacobian
+from matcalc.calculus.record import record_jacobian, record_pullback
 from matcalc.calculus.vectorise import Vectoriser
 from matcalc.derivation import Derivation, Step
+from matcalc.dims import ONE
 from matcalc.errors import ArgumentError
 from matcalc.expr import Expr, substitute
 from matcalc.facts import DIAGONAL, SYMMETRIC, has
-from matcalc.primitives.algebra import transpose
+from matcalc.primitives.algebra import add, product, transpose
 from matcalc.primitives.leaves import const, var
 from matcalc.primitives.products import inner
-from matcalc.primitives.structure import HCat, VCat, unit
+from matcalc.primitives.structure import HCat, VCat, reshape, unit
 from matcalc.results.derivative import LIMIT, Derivative, Functions
 from matcalc.results.names import fresh
 from matcalc.simplify import simplify
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 class Matrix(Derivative):
     """A derivative that is a matrix under vec; of several variables a block matrix, each block with a name."""
+
+    weights: Expr | None = None  # of a Hessian of something that is no scalar
 
     @property
     @abstractmethod
@@ -72,7 +74,8 @@ class Matrix(Derivative):
         found = self.labelled if blocks else {self.letter: self.matrix}
         outputs = ({"value": self.of.expr} if value else {}) | found
         single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
-        return single, [*self.of.arguments(list(outputs.values())), *self.directions]
+        besides = [] if self.weights is None else [self.weights]
+        return single, [*self.of.arguments(list(outputs.values()), besides), *self.directions]
 
     def remarks(self) -> list[str]:
         within = [
@@ -172,12 +175,30 @@ class Hessian(Matrix):
         if self.weights is None:
             return self.exprs
         rows, cols = self.weights.shape
-        if cols.value != 1:
-            raise ArgumentError("components are of a column", hint="take the Hessian of vec(...)")
-        return {name: simplify(substitute(h, {self.weights: unit(const(k), rows)})) for name, h in self.exprs.items()}
+        count = (rows * cols).value
+        if k < 1 or (count is not None and k > count):
+            raise ArgumentError(f"there is no entry {k} of {rows * cols}", hint="entries count from 1")
+        chosen = {self.weights: reshape(unit(const(k), rows * cols), self.weights.shape)}
+        return {name: simplify(substitute(h, chosen)) for name, h in self.exprs.items()}
 
     def _stacked(self) -> dict[str, Any]:
-        return {} if self.weights is None else {"stacked": self.weights}
+        return {} if self.weights is None else {"stacked": self._column}
+
+    def _outputs(self, value: bool, blocks: bool = False) -> tuple[Expr | dict[str, Expr], list[Expr]]:
+        outputs, arguments = super()._outputs(value, blocks)
+        if self.weights is None or self.weights is self._column:
+            return outputs, arguments
+        column = {self.weights: reshape(self._column, self.weights.shape)}
+        if isinstance(outputs, Expr):
+            return substitute(outputs, column), arguments
+        return {name: substitute(e, column) for name, e in outputs.items()}, arguments
+
+    @property
+    def _column(self) -> Expr:
+        """The weights as one column, as the callable counts with them."""
+        assert self.weights is not None
+        rows, cols = self.weights.shape
+        return self.weights if self.weights.is_column else var("?v", (rows * cols, ONE))
 
     def remarks(self) -> list[str]:
         if self.weights is None:
@@ -192,24 +213,33 @@ class Hessian(Matrix):
     def record(self) -> Derivation:
         """The derivation: the gradient, then its Jacobian."""
         record, first = Derivation(), Derivation()
-        f, names = self.scalar, self.of.program.names
-        variables = list(self.variables.values())
-        slopes = gradient(f, variables, tidy=simplify, record=first, preferred=names)
+        names = self.of.program.names
+        slopes = record_pullback(
+            self.scalar, const(1), {x: f"d_{name}" for name, x in self.variables.items()}, first, simplify, names
+        )
         record.parts.append(("Gradient", first))
         names = {**first.names, **names, **{slopes[x]: f"d_{name}" for name, x in self.variables.items()}}
         for i, (name, x) in enumerate(self.variables.items()):
             second = Derivation()
-            labels = {
-                z: self.label(name if z is x else f"{name},{other}") for other, z in list(self.variables.items())[i:]
-            }
-            record_jacobian(slopes[x], labels, second, simplify, names)
+            labels = {}
+            for other, z in list(self.variables.items())[i:]:
+                # On the matrices among which x moves H is symmetric: it is the symmetric part of what is found.
+                whole = x is z and (has(x, SYMMETRIC) or has(x, DIAGONAL)) and not x.is_scalar
+                labels[z] = self.label(name, "J") if whole else self.label(name if z is x else f"{name},{other}")
+            found = record_jacobian(slopes[x], labels, second, simplify, names)
             record.parts.append((f"Jacobian of d_{name}", second))
-        found = {(x, z): self.blocks[x, z] for x, z in self.blocks}
-        record.results = [
-            Step("the Jacobian of the gradient", h, h, x, label=self.label(n))
-            for n, ((x, _), h) in zip(self.exprs, found.items(), strict=True)
-        ]
+            for z, j in found.items():
+                h = self.blocks[x, z]
+                label = self.label(name if z is x else f"{name},{self._name(z)}")
+                part = labels[z] != label and h is not j
+                if not part:
+                    second.rename(labels[z], label)
+                right = product(const(1) / 2, add(j, transpose(j), shape=j.shape)) if part else h
+                record.results.append(Step("symmetric part" if part else "", h, right, x, label=label))
         return record
+
+    def _name(self, x: Expr) -> str:
+        return next(name for name, other in self.variables.items() if other is x)
 
     def operator(self, *, functions: Functions | None = None) -> Operator:
         """The Hessian as a function that gives a SciPy LinearOperator, which never forms the matrix."""
@@ -234,7 +264,7 @@ def whole(blocks: Blocks, variables: Sequence[Expr]) -> Expr:
     """The matrix of the blocks, those below the diagonal as transposes of those above it."""
 
     def at(x: Expr, z: Expr) -> Expr:
-        return blocks[x, z] if (x, z) in blocks else simplify(transpose(blocks[z, x]))
+        return blocks[x, z] if (x, z) in blocks else transpose(blocks[z, x])
 
     rows = [beside([at(x, z) for z in variables]) for x in variables]
     return rows[0] if len(rows) == 1 else VCat()(*rows)

@@ -9,12 +9,13 @@ from matcalc.errors import ArgumentError
 from matcalc.expr import Expr
 from matcalc.facts import DIAGONAL, SYMMETRIC, facts
 from matcalc.primitives.leaves import var
+from matcalc.results.texts import is_name
 from matcalc.syntax.spelling import canonical
 
 _LETTERS = "vuwpqh"
 
 
-def fresh(shape: Shape, taken: Collection[str], asked: str | None = None, letters: str = _LETTERS) -> str:
+def fresh(shape: Shape, taken: Collection[str], asked: str | None = None, letters: Sequence[str] = _LETTERS) -> str:
     """A name that is free: the one that is asked for, or v, u, ... (of a matrix V, U, ...).
 
     Raises   ArgumentError when the name that is asked for has a meaning already
@@ -23,11 +24,11 @@ def fresh(shape: Shape, taken: Collection[str], asked: str | None = None, letter
         name = canonical(asked.strip())
         if name in taken:
             raise ArgumentError(f"{name} has a meaning in the formula already", hint="take another name")
-        if not name.replace("_", "").isalnum() or not name[0].isalpha():
+        if not is_name(asked):
             raise ArgumentError(f"{asked!r} is no name", hint="take a letter, as v, or one with a subscript, as v_1")
         return name
     matrix = shape[0].value != 1 and shape[1].value != 1
-    candidates = [c.upper() if matrix else c for c in letters]
+    candidates = [c.upper() if matrix and len(c) == 1 else c for c in letters]
     candidates += [f"{c}_{k}" for k in range(1, len(taken) + 2) for c in candidates[:1]]
     return next(c for c in candidates if c not in taken)
 
@@ -46,7 +47,7 @@ def directions(
     for (name, x), wanted in zip(variables.items(), names, strict=True):
         if wanted is None and len(variables) > 1:
             own = canonical(f"{fresh(x.shape, (), None, letters)}_{name}")
-            wanted = own if own not in used else None
+            wanted = own if own not in used and is_name(own) else None
         chosen = fresh(x.shape, used, wanted, letters)
         used.add(chosen)
         kept = facts(x) & {SYMMETRIC, DIAGONAL}
@@ -54,14 +55,9 @@ def directions(
     return found
 
 
-def labelled(letter: str, names: Sequence[str], taken: Collection[str]) -> str:
-    """The name under which a result is printed: d_W, H_W_b; with another letter where that has a meaning already."""
-    subscripts = [name.replace("_", "") for name in names if name]
-    label = "_".join([letter, *subscripts])
-    while label in taken or canonical(label) in taken:
-        letter = letter[0] + letter
-        label = "_".join([letter, *subscripts])
-    return label
+def labelled(letter: str, names: Sequence[str]) -> str:
+    """The name under which a result is printed: d_W, H_W_b."""
+    return "_".join([letter, *(name.replace("_", "") for name in names if name)])
 
 
 __all__ = ["directions", "fresh", "labelled"]

@@ -45,8 +45,14 @@ class Operator:
             ) from None
         import numpy
 
+        known = {*self.arguments, *self._forward.of.program.variables}
+        wrong = [f"{name} is missing" for name in self.arguments if name not in arrays]
+        wrong += [f"{name} is not taken" for name in arrays if name not in known]
+        if wrong:
+            raise ArgumentError(f"{wrong[0]}; the arguments are {', '.join(self.arguments)}")
         given = {name: numpy.asarray(value) for name, value in arrays.items()}
-        dtype = numpy.result_type(float, *[a for a in given.values() if a.dtype.kind in "fc"][:1])
+        kinds = {a.dtype for a in given.values() if a.dtype.kind in "fc"}
+        dtype = numpy.result_type(*kinds) if kinds else numpy.dtype(float)
         sizes = self._sizes(given)
         ins = [_size(x, sizes) for x in self._forward.variables.values()]
         outs = self._outs(sizes, ins)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from matcalc.calculus.differential import differential
 from matcalc.calculus.gradient import require_scalar
+from matcalc.calculus.hessian import loosened
 from matcalc.calculus.record import record_differential, record_pullback
 from matcalc.calculus.transpose import pullback
 from matcalc.derivation import Derivation, Step
-from matcalc.expr import Expr
+from matcalc.expr import Expr, substitute
 from matcalc.facts import DIAGONAL, SYMMETRIC, facts
 from matcalc.primitives.base import zeros
 from matcalc.primitives.leaves import const, differential_of, var
@@ -90,10 +91,13 @@ class Differential(JacobianProduct):
     letter = "df"
 
     def draw(self, of: Formula, variables: Mapping[str, Expr], asked: str | None) -> dict[Expr, Expr]:
-        return {
-            x: var(f"d{name}", x.shape, *(() if x.is_scalar else facts(x) & {SYMMETRIC, DIAGONAL}))
-            for name, x in variables.items()
-        }
+        found: dict[Expr, Expr] = {}
+        taken = {*of.taken}
+        for name, x in variables.items():
+            moved = fresh(x.shape, taken, None, [f"d{name}", f"d_{name}", f"delta_{name}"])
+            taken.add(moved)
+            found[x] = var(moved, x.shape, *(() if x.is_scalar else facts(x) & {SYMMETRIC, DIAGONAL}))
+        return found
 
     @property
     def function(self) -> str:
@@ -166,11 +170,16 @@ class HessianProduct(Product):
 
     def derive(self) -> dict[str, Expr]:
         require_scalar(self.of.expr)
-        slopes = pullback(self.of.form, const(1), set(self.variables.values()), tidy=simplify)
-        return {
-            name: simplify(differential(simplify(slopes[x]), self.moves)) if x in slopes else zeros(x.shape)
-            for name, x in self.variables.items()
-        }
+        loose = loosened(list(self.variables.values()))
+        back = {new: x for x, new in loose.items()}
+        moves = {loose.get(x, x): v for x, v in self.moves.items()}
+        slopes = pullback(substitute(self.of.form, loose), const(1), set(moves), tidy=simplify)
+
+        def curved(x: Expr) -> Expr:
+            slope = slopes.get(loose.get(x, x))
+            return zeros(x.shape) if slope is None else simplify(substitute(differential(simplify(slope), moves), back))
+
+        return {name: curved(x) for name, x in self.variables.items()}
 
     def record(self) -> Derivation:
         record, first = Derivation(), Derivation()

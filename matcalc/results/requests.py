@@ -6,16 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from matcalc.dims import shape_text
-from matcalc.errors import ArgumentError, ParseError, Span
+from matcalc.errors import ArgumentError
 from matcalc.expr import Expr
 from matcalc.results.derivative import Derivative
 from matcalc.results.formula import Formula, split_names
 from matcalc.results.matrices import Hessian, Matrix
-from matcalc.syntax import tree
-from matcalc.syntax.lexer import Names
-from matcalc.syntax.parser import sentences
-from matcalc.syntax.scope import FUNCTIONS
-from matcalc.syntax.spelling import canonical
 
 if TYPE_CHECKING:
     from matcalc.checks.report import Report
@@ -76,35 +71,6 @@ def derive(formula: Formula, wrt: Sequence[str], name: str, options: Mapping[str
     return cast(Derivative, getattr(formula, asked.method)(*wrt, **given))
 
 
-# -- a loss and a net
-
-
-def composed(loss: str, net: str, at: str) -> str:
-    """The program ``at = net; loss``; the net may itself be a program.
-
-    Raises   ParseError when one of them has no value
-    """
-    name = canonical(at.strip())
-    if not name.replace("_", "").isalnum() or not name[0].isalpha():
-        raise ArgumentError(f"{at!r} is no name for the output of the net", hint="take a letter, as u")
-    for text, what in ((loss, "the loss"), (net, "the net")):
-        if not text.strip():
-            raise ParseError(f"{what} is empty", span=Span(text, 0, 0), hint="give a formula for it")
-    statements = sentences(net, Names(FUNCTIONS)).statements
-    if not statements:
-        raise ParseError("the net has no value", span=Span(net, 0, 0), hint="end it with an expression")
-    last = statements[-1]
-    if not isinstance(last, tree.Assignment):
-        body = f"{net[: last.start]}{at} = {net[last.start :]}"
-    elif last.name.text == name:
-        body = net
-    elif last.parameters:  # net(x) = ..., as the last statement a value
-        body = f"{net[: last.start]}{at} = {net[last.expression.start :]}"
-    else:
-        body = f"{net}\n{at} = {last.name.text}"
-    return f"{body}\n{loss}"  # a comment may end the net
-
-
 # -- claims
 
 
@@ -130,7 +96,11 @@ def judged(result: Derivative, claim: str, *, seed: int = 0) -> Report:
     from matcalc.checks import claims
 
     weights = result.weights if isinstance(result, Hessian) else None
-    claimed = result.of.claim(claim, [*result.directions, *([weights] if weights is not None else [])])
+    others = [*result.directions, *([weights] if weights is not None else [])]
+    shapes = [result.matrix.shape if isinstance(result, Matrix) else e.shape for e in result.exprs.values()]
+    if isinstance(result, Hessian) and len(result.variables) == 2:
+        shapes.append(result.exprs[",".join(result.variables)].shape)
+    claimed = result.of.claim(claim, others, dict.fromkeys(shapes))
     variables = list(result.variables.values())
     about = result.kind
     if weights is None and about in ("gradient", "Jacobian") and len(variables) == 1:
@@ -169,4 +139,4 @@ def _is_block(result: Derivative, claimed: Expr) -> bool:
     return claimed.shape == block
 
 
-__all__ = ["REQUESTS", "Request", "check_claim", "composed", "derive", "derived", "judged", "request"]
+__all__ = ["REQUESTS", "Request", "check_claim", "derive", "derived", "judged", "request"]

@@ -64,13 +64,15 @@ def one_sigmoid(collected: sums.Terms) -> sums.Terms:
             new[a] = powers.complement(other)
     if not new:
         return collected
+    # Where 1 - sigmoid(t) is a factor of other terms, too, it stays whole.
+    shared = len(turned) > 1 or any(f in new.values() for s, m in collected for f in (*s, *hadamards.commuting(m)))
     out: sums.Terms = {}
     for (s, m), c in collected.items():
         if any(a in new for a in _atoms(s, m)):
             factors = [_exchanged(f, new) for f in (*s, *hadamards.commuting(m))]
-            if len(factors) == 1 and factors[0].op is ADD:  # the 1 - sigmoid(t) itself
+            if len(factors) == 1 and factors[0].op is ADD and not shared:
                 for d, t, k in map(term, factors[0].args):
-                    sums.put(out, (t, k), exact(c * d))
+                    sums.put(out, (t, m if len(m) > 1 else k), exact(c * d))  # a product of matrices stays
                 continue
             matrices = m if len(m) > 1 else ()  # a product of matrices stays as it is
             d, s, m = term(products.times(hadamards.hadamard(*factors), *matrices))

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TypeAlias
 
 from matcalc.dims import SCALAR, Shape
 from matcalc.expr import Expr, make
 from matcalc.primitives.algebra import HADAMARD, POWER, PRODUCT
-from matcalc.primitives.leaves import Ones, const, ones
+from matcalc.primitives.leaves import Identity, Ones, const, identity, ones
 from matcalc.primitives.products import INNER, KHATRI_RAO, KRON
 from matcalc.primitives.structure import Diagonal
 from matcalc.simplify import hadamards, heads, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, term
 
+Rational: TypeAlias = int | Fraction
+
 _HIGH = 8  # powers
 
 
 def drawn_out(items: list[Term], shape: Shape) -> list[Term]:
     """Draws out the most costly common factor, again and again; every step leaves fewer terms."""
+    items = _identities_split(items)
     while 1 < len(items) <= 2 * sums.MOST:
         counts: dict[tuple[str, Expr], list[int]] = {}
         exponents = _exponents(items)
@@ -56,19 +61,41 @@ def drawn_out(items: list[Term], shape: Shape) -> list[Term]:
     return items
 
 
-def _exponents(items: Sequence[Term]) -> dict[Expr, set[int]]:
-    """The whole exponents with which each base occurs."""
-    found: dict[Expr, set[int]] = {}
+def _identities_split(items: list[Term]) -> list[Term]:
+    """An identity as ``I (x) I`` beside ``A (x) I`` or ``I (x) A``: ``A (x) I + s*I`` is ``(A + s*I) (x) I``."""
+    at = next((i for i, t in enumerate(items) if len(t.factors) == 1 and isinstance(t.factors[0].op, Identity)), None)
+    if at is None:
+        return items
+    whole = items[at].factors[0]
+    beside = [
+        m[0].args
+        for _, _, m in items
+        if len(m) == 1
+        and m[0].op is KRON
+        and m[0].rows is whole.rows
+        and any(isinstance(a.op, Identity) for a in m[0].args)
+    ]
+    if not beside:
+        return items
+    # Of several the same whatever the order of the terms.
+    a, b = min(beside, key=lambda pair: (look(pair[0]).label, look(pair[1]).label))
+    split = make(KRON, (identity(a.rows), identity(b.rows)))
+    return [*items[:at], items[at]._replace(factors=(split,)), *items[at + 1 :]]
+
+
+def _exponents(items: Sequence[Term]) -> dict[Expr, set[Rational]]:
+    """The exponents, whole or halves and the like, with which each base occurs."""
+    found: dict[Expr, set[Rational]] = {}
     for t in items:
         for f in (*t.scalars, *_entries(t)):
             if f.op is POWER:
                 base, p = powers.split(f)
-                if isinstance(p, int):
+                if isinstance(p, (int, Fraction)):
                     found.setdefault(base, set()).add(p)
     return found
 
 
-def _handles(t: Term, exponents: Mapping[Expr, set[int]]) -> list[tuple[str, Expr]]:
+def _handles(t: Term, exponents: Mapping[Expr, set[Rational]]) -> list[tuple[str, Expr]]:
     """What could be drawn out of a term: the scalars, the first and last factor, elementwise factors.
 
     ``s`` a scalar, ``l`` the first and ``r`` the last factor, ``h`` a factor entry by entry, ``a`` and ``b`` the first
@@ -113,13 +140,15 @@ def _entries(t: Term) -> Sequence[Expr]:
     return hadamards.commuting(t.factors)
 
 
-def _divisors(a: Expr, exponents: Mapping[Expr, set[int]]) -> tuple[Expr, ...]:
+def _divisors(a: Expr, exponents: Mapping[Expr, set[Rational]]) -> tuple[Expr, ...]:
     """A factor, and of a whole power lower ones: x divides x^2, and 1/x divides 1/x^2.
 
     Of a high power only those that occur in another term, lest it be drawn out bit by bit.
     """
     if a.op is POWER or a.op is PRODUCT or a.op is INNER:
         base, p = powers.split(a)
+        if isinstance(p, Fraction):
+            return (a, *[powers.raised(base, k) for k in sorted(exponents.get(base, ())) if _divides(k, p)])
         if isinstance(p, int) and abs(p) > 1:
             lower = {k for k in exponents.get(base, ()) if _divides(k, p)}
             if abs(p) <= _HIGH or not lower:
@@ -128,9 +157,9 @@ def _divisors(a: Expr, exponents: Mapping[Expr, set[int]]) -> tuple[Expr, ...]:
     return (a,)
 
 
-def _divides(k: int, p: int) -> bool:
-    """Whether the k-th power of something is a proper divisor of the p-th."""
-    return k * p > 0 and abs(k) < abs(p)
+def _divides(k: Rational, p: Rational) -> bool:
+    """Whether the k-th power of something is a proper divisor of the p-th: their quotient is a whole power."""
+    return 0 < Fraction(k) / p < 1 and (p - k).denominator == 1
 
 
 def _without(factors: Sequence[Expr], a: Expr) -> list[Expr]:
@@ -142,8 +171,8 @@ def _without(factors: Sequence[Expr], a: Expr) -> list[Expr]:
     for i, f in enumerate(rest):
         base, p = powers.split(f)
         of, k = powers.split(a)
-        if base is of and isinstance(p, int) and isinstance(k, int) and _divides(k, p):
-            rest[i] = powers.raised(base, p - k)
+        if base is of and not isinstance(p, (Expr, float)) and not isinstance(k, (Expr, float)) and _divides(k, p):
+            rest[i] = powers.raised(base, exact(p - k))
             return rest
     raise ValueError("not a factor")
 

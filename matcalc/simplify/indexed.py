@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from matcalc.dims import dim
+from matcalc.dims import ONE, dim
 from matcalc.expr import Expr, make, postorder, substitute
 from matcalc.facts import NONNEGATIVE, POSITIVE, has
 from matcalc.primitives.algebra import TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.leaves import const, number_of
-from matcalc.primitives.loops import IndexedSum, free_indices
+from matcalc.primitives.loops import IndexedSum, free_indices, with_index
 from matcalc.simplify import products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
@@ -79,6 +79,8 @@ def _at_once(body: Expr, index: Expr, lower: Expr, upper: Expr) -> Expr:
         raise Stays(f"there may be no {name} from {first} to {last}")
     if run.length.value == 0:
         return zeros(body.shape)
+    if run.length is ONE:
+        return with_index(body, index, lower)
     size = look(body).size
     if size > _LARGEST:
         raise Stays(f"its summand has {size} operations, more than {_LARGEST}")

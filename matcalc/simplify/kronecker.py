@@ -186,7 +186,7 @@ def _from_left(a: Expr, b: Expr) -> Sequence[Expr] | None:
             return [products.unary(_VEC, transposes.transposed(b.args[0]))]
         if isinstance(b.op, Ones):
             return [b]
-    elif a.op is TRANSPOSE and a.args[0].op is KHATRI_RAO:
+    elif a.op is TRANSPOSE and (a.args[0].op is KHATRI_RAO or a.args[0].op is KRON):
         return _of_khatri_rao_turned(a.args[0], b)
     elif a.op is KHATRI_RAO:
         return _of_khatri_rao(a, b)
@@ -224,7 +224,9 @@ def _mixed(left: list[Expr], right: list[Expr], op: Primitive) -> list[Expr] | N
 
     A column on the left, as in (x (x) A)*B = x (x) A*B, stands beside nothing on the right; so does a row there.
     """
-    if len(left) == 1 and len(right) == 1:
+    if len(right) == 1 and not any(p.cols is ONE for p in left):
+        return None
+    if len(left) == 1 and not any(p.rows is ONE for p in right):
         return None
     chunks = _chunks(_products(left, 1), _products(right, 0))
     if len(chunks) < 2 or (op is KHATRI_RAO and any(k == n for _, _, k, n in chunks)):
@@ -243,7 +245,8 @@ def _products(parts: Sequence[Expr], axis: int) -> list[Dim]:
     """The sizes of the first parts of a Kronecker product, none to all."""
     out = [ONE]
     for p in parts:
-        out.append(out[-1] * p.shape[axis])
+        d = p.shape[axis]
+        out.append(d if out[-1] is ONE else out[-1] if d is ONE else out[-1] * d)
     return out
 
 
@@ -267,8 +270,8 @@ def _split(parts: Sequence[Expr], axis: int, d: Dim) -> int | None:
 
 
 def _of_khatri_rao_turned(a: Expr, b: Expr) -> Sequence[Expr] | None:
-    """(A * B)'*(C * D) = (A'*C) .* (B'*D), and (A * B)'*vec(X) = diag(B'*X*A)."""
-    left = _parts(a, KHATRI_RAO)
+    """(A * B)'*(C * D) = (A'*C) .* (B'*D), and (A * B)'*vec(X) = diag(B'*X*A); A and B may be columns."""
+    left = _parts(a, a.op)
     if b.op is _VEC:
         x = b.args[0]
         at = _split(left, 0, x.cols)
@@ -449,9 +452,20 @@ def spread(out: list[Expr]) -> Expr | None:
 
     Next to a commutation matrix that goes past some of the terms only, also where it is as long.
     """
+    if not any(f.op is ADD or (f.op is TRANSPOSE and f.args[0].op is ADD) for f in out):
+        return None
+    product = make(PRODUCT, tuple(out))
+    if "spread" not in product.memo:
+        product.memo["spread"] = None  # while it is being tried
+        product.memo["spread"] = _spread(out, look(product).cost)
+    found: Expr | None = product.memo["spread"]
+    return found
+
+
+def _spread(out: list[Expr], cost: int) -> Expr | None:
     for i, f in enumerate(out):
         total = f.args[0] if f.op is TRANSPOSE else f
-        if total.op is not ADD or len(total.args) > _MOST or look(f).size > 2 * sums.SMALL:
+        if total.op is not ADD or len(total.args) > _MOST or look(f).size > 4 * sums.SMALL:
             continue
         terms = list(total.args) if total is f else [transposes.transposed(a) for a in total.args]
         inside = [term(a).factors for a in terms]
@@ -464,14 +478,15 @@ def spread(out: list[Expr]) -> Expr | None:
         parts = [products.times(*out[:i], a, *out[i + 1 :]) for a in terms]
         found = [term(p).factors for p in parts]
         lengths = [sum([not isinstance(b.op, Identity) for b in m]) for m in inside]
-        shorter = any(len(m) < len(out) - 1 + n for m, n in zip(found, lengths, strict=True))
+        combined = [len(m) < len(out) - 1 + n for m, n in zip(found, lengths, strict=True)]
         ends = [(m[0], m[-1]) for m in found if len(m) > 1]
-        if not shorter and not all(map(_differ, zip(*ends, strict=True))):
+        if not any(combined) and not all(map(_differ, zip(*ends, strict=True))):
             continue  # nothing combines: of this, the common factor would be drawn out again
         whole = sums.plus(*parts)
-        limit = look(assemble(1, (), out)).cost - (0 if with_identity else _WORTH)
+        of_columns = any(b.op is KHATRI_RAO for m in inside for b in m)  # kron(X, I)*khatri_rao(I, S) is one factor
+        limit = cost - (0 if with_identity or of_columns or all(combined) else _WORTH)
         if any(isinstance(a.op, Commutation) for a in near) and not all(_commutes([m]) for m in found):
-            limit = look(assemble(1, (), out)).cost + 1
+            limit = cost + 1
         if look(whole).cost < limit:
             return whole
     return None

@@ -135,8 +135,21 @@ def applied(rule: Rule, e: Expr) -> Expr | None:
     return None
 
 
+_underway: set[tuple[Rule, Expr]] = set()  # what it would come back to: the sum of what a rule gives may be the same
+
+
 def _in_sum(rule: Rule, e: Expr) -> Expr | None:
     """Terms in the ratio of the pattern's; the common number goes with the result."""
+    if (rule, e) in _underway:
+        return None
+    _underway.add((rule, e))
+    try:
+        return _with_terms(rule, e)
+    finally:
+        _underway.discard((rule, e))
+
+
+def _with_terms(rule: Rule, e: Expr) -> Expr | None:
     wanted = [term(a) for a in rule.left.args]
     given = [term(a) for a in e.args]
     for i, t in enumerate(given):

@@ -10,16 +10,16 @@ from matcalc.facts import INVERTIBLE, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.algebra import product as raw_product
 from matcalc.primitives.base import Primitive
-from matcalc.primitives.elementwise import exp
+from matcalc.primitives.elementwise import exp, sigmoid
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Identity, Ones, Size, const, identity, number_of, ones, size
 from matcalc.primitives.reductions import NORM2, SUM, Mean, Sum
 from matcalc.primitives.structure import Diagonal
-from matcalc.simplify import hadamards, heads, kronecker, match, neighbours, powers, sums, transposes
+from matcalc.simplify import hadamards, heads, kronecker, match, neighbours, powers, square, sums, transposes
 from matcalc.simplify.cost import complemented, factor_order, look, scalar_order
 from matcalc.simplify.terms import Term, assemble, exact, term
 
-_DIAGONAL, _EXP = Diagonal(), Elementwise(exp, 0)
+_DIAGONAL, _EXP, _SIGMOID = Diagonal(), Elementwise(exp, 0), Elementwise(sigmoid, 0)
 
 
 def unary(op: Primitive, x: Expr) -> Expr:
@@ -49,6 +49,9 @@ def times(*operands: Expr) -> Expr:
             found = neighbours.adjugate(scalars, factors)
             if found is not None:
                 return times(const(exact(coefficient)), *found)
+        written = square.by_inverses(factors)
+        if written is not None:
+            return times(const(exact(coefficient)), *scalars, *written)
     if len(scalars) > 1:
         c, scalars = powers.combine(scalars)
         coefficient = coefficient * c
@@ -253,8 +256,29 @@ def _settled(factors: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
         if whole is not None:
             c, s, m = term(whole)
             return coefficient * c, [*scalars, *s], list(m)
+        scaled = _over_ones(out)
+        if scaled is not None:
+            c, s, m = term(times(*scaled))
+            return coefficient * c, [*scalars, *s], list(m)
         out = _congruence(out) or out
     return coefficient, scalars, out
+
+
+def _over_ones(out: list[Expr]) -> list[Expr] | None:
+    """``diag(v)*(A - ones*w')`` as ``diag(v)*A - v*w'``: a diagonal matrix enters a sum beside it to meet the ones."""
+    for i, f in enumerate(out):
+        total = f.args[0] if f.op is TRANSPOSE else f
+        if total.op is not ADD or len(total.args) > sums.MOST:
+            continue
+        parts = total.args if total is f else [transposes.transposed(a) for a in total.args]
+        inside = [term(a).factors for a in parts]
+        if any(not m for m in inside):
+            continue
+        if i and out[i - 1].op is _DIAGONAL and any(len(m) > 1 and isinstance(m[0].op, Ones) for m in inside):
+            return [*out[: i - 1], sums.plus(*[times(out[i - 1], a) for a in parts]), *out[i + 1 :]]
+        if i + 1 < len(out) and out[i + 1].op is _DIAGONAL and any(hadamards.is_ones_row(m[-1]) for m in inside):
+            return [*out[:i], sums.plus(*[times(a, out[i + 1]) for a in parts]), *out[i + 2 :]]
+    return None
 
 
 def _congruence(out: list[Expr]) -> list[Expr] | None:
@@ -333,6 +357,8 @@ def dot(run: list[Expr]) -> Expr:
     if len(run) == 2:
         left = transposes.transposed(first)
         if left.op is HADAMARD or last.op is HADAMARD or left.op is POWER or last.op is POWER:
+            return of_entries(left, last)
+        if left.op is _SIGMOID and last.op is _SIGMOID:  # s'*(1 - s), as in s .* (1 - s)
             return of_entries(left, last)
     turned = [transposes.transposed(a) for a in reversed(run)]
     return min((make(PRODUCT, tuple(run)), make(PRODUCT, tuple(turned))), key=reading)

@@ -59,15 +59,20 @@ log-softmax             x - logsumexp(x) = log_softmax(x)               x in R^n
 
 [Add: sigmoid]
 sigmoid-complement      1 - sigmoid(A) = sigmoid(-A)                    A in R^{m x n} or R
+double-sigmoid          2*sigmoid(2*A) - 1 = tanh(A)                    A in R^{m x n} or R
 
 [Add: log]
 logit                   log(sigmoid(A)) - log(sigmoid(-A)) = A          A in R^{m x n} or R
+log-of-quotient         log(A) - log(B) = log(A .* B.^-1)               A, B in R^{m x n} positive
+log-of-quotient-number  log(a) - log(b) = log(a*b^-1)                   a, b in R positive
 
 [Add: step]
 step-odd                step(A) - step(-A) = sign(A)                    A in R^{m x n} or R
 
 [Add: sin]
 pythagoras              sin(a)^2 + cos(a)^2 = 1                         a in R
+cosine-of-double        cos(a)^2 - sin(a)^2 = cos(2*a)                  a in R
+cosine-of-double-entries  cos(A).^2 - sin(A).^2 = cos(2*A)              A in R^{m x n}
 pythagoras-entries      sin(A).^2 + cos(A).^2 = ones(m,n)               A in R^{m x n}
 
 [Add: cosh]
@@ -85,6 +90,7 @@ hyperbolic-tangent      sinh(A) .* cosh(A).^-1 = tanh(A)                A in R^{
 
 [Product: cos]
 tangent-number          sin(a)*cos(a)^-1 = tan(a)                       a in R
+sine-of-double-number   2*cos(a)*sin(a) = sin(2*a)                      a in R
 
 [Product: cosh]
 hyperbolic-number       sinh(a)*cosh(a)^-1 = tanh(a)                    a in R
@@ -118,6 +124,7 @@ norm-vec                norm2(vec(A)) = norm2(A)                        A in R^{
 
 [Norm2: Product]
 norm-orthogonal         norm2(Q*x) = norm2(x)                           Q in R^{n x n} orthogonal; x in R^n
+norm-outer-square       norm2(x*x') = x'*x                              x in R^n
 norm-orthogonal-matrix  norm2(Q*A) = norm2(A)                           Q in R^{n x n} orthogonal; A in R^{n x p}
 
 [Norm2: Diagonal]
@@ -128,6 +135,39 @@ sum-vec                 sum(vec(A)) = sum(A)                            A in R^{
 
 [LogDet: Expm]
 logdet-expm             logdet(expm(A)) = tr(A)                         A in R^{n x n}
+
+[Reshape: Kron]
+reshape-outer           reshape(kron(y, x), m, n) = x*y'                x in R^m; y in R^n
+
+[Add: tanh]
+half-tanh               1 + tanh(1/2*A) = 2*sigmoid(A)                  A in R^{m x n} or R
+half-tanh-turned        1 - tanh(1/2*A) = 2*sigmoid(-A)                 A in R^{m x n} or R
+
+[Add: exp]
+twice-cosh              exp(A) + exp(-A) = 2*cosh(A)                    A in R^{m x n} or R
+twice-sinh              exp(A) - exp(-A) = 2*sinh(A)                    A in R^{m x n} or R
+
+[Hadamard: sigmoid]
+sigmoid-of-double       sigmoid(2*A) .* (1 - sigmoid(2*A)) = 1/4*(1 - tanh(A).^2)  A in R^{m x n}
+
+[Product: sigmoid]
+sigmoid-of-double-number  sigmoid(2*a)*(1 - sigmoid(2*a)) = 1/4*(1 - tanh(a)^2)  a in R
+
+[Product: Add]
+slope-of-half-tanh      1/4*(1 - tanh(1/2*A).^2) = sigmoid(A) .* (1 - sigmoid(A))  A in R^{m x n}
+slope-of-half-tanh-number  1/4*(1 - tanh(1/2*a)^2) = sigmoid(a)*(1 - sigmoid(a))  a in R
+
+[Product: Hadamard]
+sine-of-double          2*(cos(A) .* sin(A)) = sin(2*A)                 A in R^{m x n}
+
+[Hadamard: DiagonalPart]
+diagonal-entries        diag(D) .* x = D*x                              D in R^{n x n} diagonal; x in R^n
+
+[Diagonal: DiagonalPart]
+diagonal-of-diagonal    diag(diag(D)) = D                               D in R^{n x n} diagonal
+
+[Sum: Hadamard]
+sums-of-rows            sum(A .* B', 1) = diag(A*B)                     A in R^{m x n}; B in R^{n x m}
 
 [Pinv: Diagonal]
 pinv-diagonal           pinv(diag(x)) = diag(x.^-1)                     x in R^n positive

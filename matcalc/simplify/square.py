@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from matcalc.expr import Expr, make
 from matcalc.facts import ORTHOGONAL, has
-from matcalc.primitives.algebra import PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.elementwise import log
 from matcalc.primitives.leaves import Identity, const, identity, number_of, size
 from matcalc.primitives.matrix import (
+    ADJ,
     DET,
     EXPM,
     INV,
@@ -23,12 +26,13 @@ from matcalc.primitives.matrix import (
     Pinv,
 )
 from matcalc.primitives.products import KRON
-from matcalc.primitives.structure import Diagonal
+from matcalc.primitives.structure import Diagonal, Vec
 from matcalc.simplify import heads, powers, products, sums, transposes
 from matcalc.simplify.heads import handles
-from matcalc.simplify.terms import assemble, magnitude, ratio, term
+from matcalc.simplify.terms import assemble, exact, magnitude, ratio, term
 
 _MINUS = const(-1)
+_PASSED: tuple[Primitive, ...] = (PRODUCT, KRON, Vec())  # in which inverses and adjugates are looked for
 
 
 @handles(Inv)
@@ -176,6 +180,64 @@ def _adj(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     return x if isinstance(x.op, Identity) else make(op, (x,))
 
 
+def by_inverses(factors: Sequence[Expr], inverted: Iterable[Expr] = ()) -> list[Expr] | None:
+    """``vec(adj(A))*vec(A^-T)'`` as ``det(A)*vec(A^-1)*vec(A^-T)'``: beside inverses an adjugate is written as one.
+
+    ``inverted``  what has its inverse beside the product, as in the same sum
+    """
+    inside = [f for f in factors if f.op is KRON or _rearranged(f)]
+    places = [node for f in inside for node in _matrices(f)]
+    both = {e.args[0] for e in places if e.op is ADJ} & {*inverted, *(e.args[0] for e in places if e.op is INV)}
+    if not both:
+        return None
+    scalars: list[Expr] = []
+
+    def exchanged(e: Expr) -> Expr:
+        if e.op is ADJ and e.args[0] in both:
+            scalars.append(products.unary(DET, e.args[0]))
+            return products.unary(INV, e.args[0])
+        if e.op is TRANSPOSE:
+            return transposes.transposed(exchanged(e.args[0]))
+        if e.op in _PASSED:
+            return heads.applied(e.op, tuple([exchanged(a) for a in e.args]))
+        return e
+
+    new = [exchanged(f) if f in inside else f for f in factors]
+    return [*scalars, *new]
+
+
+def one_determinant(collected: sums.Terms) -> sums.Terms:
+    """The terms of a sum with an adjugate by the inverse where that stands beside the determinant in another term."""
+    inverted = set()
+    for s, m in collected:
+        dets = {base.args[0] for base, _ in map(powers.split, s) if base.op is DET}
+        if dets:
+            inverted |= dets & {e.args[0] for f in m for e in _matrices(f, (*_PASSED, ADD)) if e.op is INV}
+    if not inverted:
+        return collected
+    out: sums.Terms = {}
+    for (s, m), c in collected.items():
+        written = by_inverses(m, inverted)
+        if written is not None:
+            d, s, m = term(products.times(*s, *written))
+            c = exact(c * d)
+        sums.put(out, (s, m), c)
+    return out
+
+
+def _rearranged(f: Expr) -> bool:
+    return isinstance((f.args[0] if f.op is TRANSPOSE else f).op, Vec)
+
+
+def _matrices(e: Expr, within: tuple[Primitive, ...] = _PASSED) -> Iterator[Expr]:
+    """The parts of products and rearrangements."""
+    if e.op is TRANSPOSE or e.op in within:
+        for a in e.args:
+            yield from _matrices(a, within)
+    else:
+        yield e
+
+
 @handles(Pinv)
 def _pinv(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     (x,) = args
@@ -200,3 +262,6 @@ def _expm(op: Primitive, args: tuple[Expr, ...]) -> Expr:
 
         return products.unary(x.op, of(exp, x.args[0]))
     return make(op, (x,))
+
+
+__all__ = ["by_inverses", "logdet", "one_determinant", "power_of"]

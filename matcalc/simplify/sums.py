@@ -13,7 +13,7 @@ from matcalc.primitives.convolution import Crop, Flip, Pad
 from matcalc.primitives.leaves import Commutation, Const, Identity, Ones, const, number_of, ones
 from matcalc.primitives.products import KhatriRao, Kron
 from matcalc.primitives.structure import Diagonal, HCat, Reshape, VCat, Vec
-from matcalc.simplify import expansion, factors, heads, kronecker, match, products, transposes
+from matcalc.simplify import expansion, factors, heads, kronecker, match, products, square, transposes
 from matcalc.simplify.cost import BITS, factor_order, look, scalar_order
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, ratio, term
 
@@ -47,7 +47,7 @@ def _summed(operands: tuple[Expr, ...], expand: bool) -> Expr:
     if not collected:
         return zeros(shape)
     if len(collected) > 1:
-        collected = expansion.one_sigmoid(collected)
+        collected = square.one_determinant(expansion.one_sigmoid(collected))
     if expand and 1 < len(collected) <= MOST:
         written = (
             expansion.written_out(collected, shape)

@@ -132,6 +132,8 @@ def total(e: Expr, i: Expr, d: Run) -> Expr:
         scaled = _between_diagonals(e, i, d)
         if scaled is not None:
             return scaled
+    if isinstance(e.op, (HCat, VCat)):  # linear in all blocks together: those that stay count as often
+        return applied(e.op, tuple([total(a, i, d) for a in e.args]))
     if len(depending) == 1 and e.op.linear_in(depending[0]):
         (k,) = depending
         return applied(e.op, (*e.args[:k], total(e.args[k], i, d), *e.args[k + 1 :]))

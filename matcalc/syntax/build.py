@@ -5,13 +5,11 @@ from __future__ import annotations
 from matcalc.dims import ONE, SCALAR, Dim, Shape, dim, shape_text
 from matcalc.errors import DeclarationError
 from matcalc.expr import DimMismatch, Expr
-from matcalc.facts import COLUMNS, CONSTANT, INTEGER, POSITIVE, ROWS, closure, has
+from matcalc.facts import COLUMNS, INTEGER, OF_MEMBERS, ROWS, closure
 from matcalc.primitives.leaves import size, var
 from matcalc.syntax.complain import misfit
 from matcalc.syntax.kinds import Solution
 from matcalc.syntax.scope import Scope, Step
-
-KEPT = (POSITIVE, CONSTANT)  # what a family has of its members
 
 
 def build_all(scope: Scope, solution: Solution, names: dict[str, Dim]) -> list[Expr]:
@@ -29,7 +27,7 @@ def build_all(scope: Scope, solution: Solution, names: dict[str, Dim]) -> list[E
             name, facts = step.name, [INTEGER] if step.name in whole else []
             if family is not None:
                 name = name_of_family(scope, name, (rows, cols))
-                facts += [f for f in KEPT if has(family.declared, f)] if family.declared is not None else []
+                facts += family.declared.op.facts(()) & OF_MEMBERS if family.declared is not None else []
             out.append(with_sums(scope, step, var(name, (rows, cols), *facts)))
         elif step.kind == "reach":
             out.append(size(reached(scope, step, unifier.resolve(dim(step.name)).substitute(names))))

@@ -129,6 +129,7 @@ def read(reading: Reading, apart: frozenset[str], capitals: set[str]) -> Program
         parts = sentences(where, Names(FUNCTIONS, elementwise=outside), "declarations").parts
     scope = Scope(where)
     scope.apart, scope.capitals = apart, capitals
+    scope.asked = frozenset(wrt)
     for name in outside:
         scope.functions[name] = Unknown(name)
     scope.held = held

@@ -1,7 +1,7 @@
 """Equations among declarations: that the columns, or the rows, of a variable sum to one.
 
-``sum(y) = 1``, ``1'*y = 1``, ``ones(n)'*y = 1``, ``sum(Y, 0) = ones(m)'``, ``Y*ones(m) = ones(k)``: both sides are read as
-expressions and simplified, and a sum of columns or rows on one of them must stand beside ones on the other.
+``sum(y) = 1``, ``1'*y = 1``, ``ones(n)'*y = 1``, ``sum(Y, 0) = ones(m)'``, ``Y*ones(m) = ones(k)``: both sides are read
+as expressions and simplified, and a sum of columns or rows on one of them must stand beside ones on the other.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def said(left: Expr, right: Expr) -> tuple[Expr, str] | None:
     ones = right.args[0] if right.op is TRANSPOSE else right
     if not isinstance(e.op, Sum) or not e.args[0].op.is_variable:
         return None
-    if number_of(ones) != 1 and not isinstance(ones.op, Ones):
+    if number_of(ones) != 1 and not (isinstance(ones.op, Ones) and right.shape == left.shape):
         return None
     x = e.args[0]
     if x.is_scalar:

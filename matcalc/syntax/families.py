@@ -14,6 +14,7 @@ from functools import partial
 from matcalc.dims import ONE, SCALAR, Dim, Shape
 from matcalc.errors import DeclarationError
 from matcalc.expr import DimMismatch, Expr
+from matcalc.facts import OF_MEMBERS
 from matcalc.primitives.base import Same
 from matcalc.primitives.leaves import var
 from matcalc.primitives.registry import CALLS
@@ -173,7 +174,7 @@ def declare_family(scope: Scope, part: tree.Family, declare: Callable[[Scope, tr
         shown = base if member.is_scalar else upper_case(base)
         if shown in scope.variables:
             raise DeclarationError(f"`{shown}` is declared twice", span=scope.span(name))
-        scope.variables[shown] = var(shown, shape, *(f for f in member.op.facts(()) if f in ("positive", "constant")))
+        scope.variables[shown] = var(shown, shape, *(member.op.facts(()) & OF_MEMBERS))
         scope.columns[shown] = name.text
 
 

@@ -21,9 +21,10 @@ from matcalc.primitives.leaves import ones
 from matcalc.primitives.registry import CALLS
 from matcalc.syntax import tree
 from matcalc.syntax.kinds import MATRIX, Conflict, default_kind, solve
-from matcalc.syntax.scope import FUNCTION_ALIASES, MAX_STEPS, Scope, Step, number_rule
+from matcalc.syntax.scope import FUNCTION_ALIASES, Scope, Step, number_rule
 
 MAX_NESTED = 60  # formulas that call each other
+MAX_CALLS = 20_000  # that are written out
 
 
 class Macro(NamedTuple):
@@ -107,7 +108,7 @@ def expanded(scope: Scope, node: tree.Call, macro: Macro, args: tuple[int, ...])
             span=scope.span(node),
             hint="a formula is written out at its call, so it cannot call itself; write the layers one by one",
         )
-    if len(scope.calls) >= MAX_NESTED or len(scope.steps) > MAX_STEPS:
+    if len(scope.calls) >= MAX_NESTED or len(scope.expanded) >= MAX_CALLS:
         raise LimitError(
             f"the formula of {macro.name}, written out, is too long",
             span=scope.span(node),

@@ -26,6 +26,7 @@ BINARY = frozenset({"TIMES", "HADAMARD", "QUOTIENT", "KRON", "SLASH", "PLUS"})
 DANGLING = BINARY | {"MINUS", "EQUALS", "COMMA", "IN", "COLON", "APPLIED", "CROSS", "TO"}  # a line that ends so goes on
 CONTINUING = BINARY | {"EQUALS", "WHERE", "IN", "TO"}  # a line that begins so is not a new one
 CLOSER = {"(": ")", "[": "]", "{": "}"}
+UPRIGHT_D = re.compile(r"\\mathrm\s*(?:\{\s*d\s*\}|d)")  # of a differential
 INDICATOR = re.compile(
     r"(?:I|\\mathbb\s*(?:\{\s*[I1]\s*\}|[I1])|\\mathbf\s*(?:\{\s*[I1]\s*\}|[I1])|𝟙|𝟏)\s*_\s*\{\s*"  # I_{
     r"(?:\\[a-z]+\s*)?\{?\s*[A-Za-z]\s*\}?\s*_\s*\{?\s*([a-z])\s*\}?\s*=\s*"  # y_i =
@@ -77,6 +78,11 @@ class _Lexer(Words):
                 out += self.indicator(indicated)
                 at = indicated.end()
                 continue
+            if kind == "NAME" and out and out[-1].end == start and UPRIGHT_D.fullmatch(out[-1].text):
+                moved = f"d{canonical(found.group())}"
+                if canonical(moved) in self.declared:  # \mathrm{d}X, where dX is known
+                    out[-1] = Token("NAME", moved, out[-1].start, at)
+                    continue
             following, awaited = awaited, ""
             if kind == "SUPERSCRIPT" or (kind == "UNDER" and found.group() != "_"):
                 awaited = "CARET" if kind == following == "UNDER" else ""

@@ -71,8 +71,9 @@ def mapped(scope: Scope, node: tree.Call | tree.Derived, function: Map, slots: t
     count = len(function.domains)
     if len(node.kids) != count or any(isinstance(k, (tree.Keyword, tree.Text, tree.Weight)) for k in node.kids):
         given, listed = len(node.kids), ", ".join([f"x{i}" for i in range(1, count + 1)] if count > 1 else ["x"])
+        here = f"and here are {given}" if given != count else "separated by commas"
         raise ParseError(
-            f"`{function.name}` takes {count} argument{'s' if count > 1 else ''}, and here are {given}",
+            f"`{function.name}` takes {count} argument{'s' if count > 1 else ''}, {here}",
             span=scope.span(node),
             hint=f"write {Mapped(function, slots).head()}({listed}), as {function!r}",
         )

@@ -35,14 +35,18 @@ def message_for(stuck: Stuck, start: str) -> tuple[str, str]:
     if _marks is None:
         _marks = marks()
     token = stuck.token
-    for mark in ((token.text,) if token.type == "UNKNOWN" else (), (stuck.state, token.type)):
+    here, elsewhere = (start, stuck.state, token.type), (_OTHER[start], stuck.state, token.type)
+    for mark in ((token.text,) if token.type == "UNKNOWN" else (), here, elsewhere):
         if mark in _marks:
             return _marks[mark]
     return "", ""
 
 
+_OTHER = {"program": "declarations", "declarations": "program"}
+
+
 def marks() -> dict[tuple[Any, ...], tuple[str, str]]:
-    """Where each mistake stops the automaton: an unknown character by itself, otherwise state and type of token."""
+    """Where each mistake stops the automaton: an unknown character, otherwise what is read, state and type of token."""
     from matcalc.syntax.elaborate import FUNCTIONS
     from matcalc.syntax.parser import Stuck, run
 
@@ -54,7 +58,7 @@ def marks() -> dict[tuple[Any, ...], tuple[str, str]]:
                 run(tokenize(example, Names(FUNCTIONS), start == "declarations"), Builder(example), start)
             except Stuck as stuck:
                 token = stuck.token
-                mark = (token.text,) if token.type == "UNKNOWN" else (stuck.state, token.type)
+                mark = (token.text,) if token.type == "UNKNOWN" else (start, stuck.state, token.type)
                 out.setdefault(mark, (row["message"], row.get("hint", "")))
             except MatcalcError:
                 continue

@@ -90,6 +90,7 @@ class Scope:
         self.undeclared: dict[str, Undeclared] = {}
         self.used: dict[str, int] = {}  # declared variables: their step
         self.unknown_functions: dict[str, tree.Node] = {}
+        self.asked: frozenset[str] = frozenset()  # what is differentiated by: variables, whatever they are named
         self.bound: dict[str, Dim | None] = {}  # the indices of the sums around, with the last value where it is a size
         self.below: set[str] = set()  # of them, those that begin at 0 or before
         self.families: dict[str, Family] = {}  # the names of which there are members (families.py)
@@ -210,11 +211,27 @@ class Scope:
                 span=self.span(node),
                 hint=f"write {name}(...)",
             )
+        order = self.order_of_identity(name)
+        if order is not None:
+            at = tree.Number if order.isdigit() else tree.Name
+            d = self.dimension(at(node.start, node.end, order))
+            return self.leaf("identity of an order", node, (d, d), partial(identity, d))
         if name not in self.undeclared:
             found = self.undeclared[name] = Undeclared(node, len(self.steps))
             found.family = None if name in self.standing else self.families.get(name)
             self.add(Step("variable", node, (), self.undeclared_shape, lambda: None, name))  # type: ignore[arg-type,return-value]
         return self.undeclared[name].index
+
+    def order_of_identity(self, name: str) -> str | None:
+        """The n of ``I_n``, the identity matrix of order n, where nothing says that I_n is something else."""
+        order = name[1:].removeprefix("_")
+        if name[0] != "I" or not order or name in self.undeclared or name in self.asked:
+            return None
+        if order.isdigit():
+            return order if int(order) > 1 else None
+        known = {*self.variables, *self.undeclared, *self.definitions, *self.bound}
+        letter = len(order) == 1 and order.isascii() and order.islower() and order not in known
+        return order if order in self.sizes or letter else None
 
     @staticmethod
     def undeclared_shape(shapes: tuple[Shape, ...], same: Same) -> Shape:

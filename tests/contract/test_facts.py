@@ -193,7 +193,7 @@ def holds(fact: str, value) -> bool:
         return all(mpmath.isint(t) for t in value.ravel())
     if fact in (CONSTANT, STOCHASTIC):  # what a stochastic matrix is, is said by other facts
         return True
-    if fact == WITHIN or fact == INSIDE:
+    if fact in (WITHIN, INSIDE):
         return abs(value).max() < 1 + (NOISE if fact == WITHIN else 0)
     if fact == COLUMNS:
         return all(abs(t - 1) <= NOISE * (1 + abs(value).max()) for t in value.sum(axis=0))

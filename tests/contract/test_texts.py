@@ -53,7 +53,8 @@ def declared(kind) -> list[tuple[str, str]]:
 def test_the_rule_of_the_docstring_is_that_of_the_code(kind):
     left, right = line(kind, "Rule").replace("A⁺", "pinv(A)").split(" = ")
     known = declared(kind)
-    where = "; ".join([f"{v} in {shape}; d{v} in {shape}" for v, shape in known] + [OF_FUNCTIONS.get(kind, "f: elementwise")])
+    functions = OF_FUNCTIONS.get(kind, "f: elementwise")
+    where = "; ".join([f"{v} in {shape}; d{v} in {shape}" for v, shape in known] + [functions])
     stated = parse(right, where=where)
     if left.startswith("d"):
         value = parse(left.removeprefix("d"), where=where)

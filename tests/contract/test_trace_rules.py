@@ -71,6 +71,8 @@ def test_the_tutorial_quotes_the_rules_by_name() -> None:
         ("sum(i=1:m, log(1 + exp(-y[i]*X[:,i]'*w)))", "w", "X in R^{n x m}; y in R^m; w in R^n"),
         ("-y'*log(softmax(W*x + b))", "W", None),
         ("norm2(U*V' - A)^2", "U", None),
+        ("a'*X*b", "X", "X in R^{n x n} symmetric"),
+        ("tr(A*X*A)", "X", "X in R^{n x n} diagonal"),
     ],
 )
 def test_every_line_of_a_derivation_is_an_equation(text: str, wrt: str, where: str | None) -> None:

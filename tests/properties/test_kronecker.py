@@ -19,12 +19,19 @@ from matcalc.primitives.products import khatri_rao, kron
 from matcalc.primitives.structure import ALL, diagonal, sliced, unit, vec
 from matcalc.printing.text import text
 from matcalc.simplify import cost, simplify
+from matcalc.syntax import parse
+from tests.properties.generate import declarations
 
-COUNT = int(os.environ.get("MATCALC_RANDOM", "250"))
+COUNT = int(os.environ.get("MATCALC_RANDOM", "200"))
 FIRST = int(os.environ.get("MATCALC_SEED", "0"))
 seeds = pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
 DIMS = [dim(name) for name in "mnp"]
 Space = tuple[Dim, ...]  # of Kronecker products of vectors: R^m (x) R^n is (m, n)
+
+
+def named(letter: str, shape: Shape, *facts: str) -> Expr:
+    """A variable named after its shape, so that no two have one name."""
+    return var(letter + "".join(c for c in f"{shape[0]}{shape[1]}" if c.isalnum()), shape, *facts)
 
 
 class Generator:
@@ -45,8 +52,8 @@ class Generator:
         kind = rng.random()
         if rows is cols and kind < 0.5:
             if rows is ONE:
-                return rng.choice([const(1), var("a"), const(-2)])
-            symmetric = var("S", (rows, rows), "symmetric")
+                return rng.choice([const(1), named("a", (ONE, ONE)), const(-2)])
+            symmetric = named("S", (rows, rows), "symmetric")
             return rng.choice([identity(rows), identity(rows), diagonal(self.column(rows)), symmetric])
         if cols is ONE:
             return self.column(rows)
@@ -57,13 +64,13 @@ class Generator:
         if kind < 0.7:
             return product(self.column(rows), transpose(self.column(cols)))
         if kind < 0.8:
-            return product(var(rng.choice("AB"), (rows, cols)), diagonal(self.column(cols)))
+            return product(named(rng.choice("AB"), (rows, cols)), diagonal(self.column(cols)))
         if kind < 0.9:
-            return transpose(var(rng.choice("AB"), (cols, rows)))
-        return var(rng.choice("AB"), (rows, cols))
+            return transpose(named(rng.choice("AB"), (cols, rows)))
+        return named(rng.choice("AB"), (rows, cols))
 
     def column(self, rows: Dim) -> Expr:
-        choices = [var("x", (rows, ONE)), var("y", (rows, ONE)), ones(rows)]
+        choices = [named("x", (rows, ONE)), named("y", (rows, ONE)), ones(rows)]
         return self.rng.choice([*choices, unit(const(1), rows)] if rows in DIMS else choices)
 
     def space(self) -> Space:
@@ -120,7 +127,7 @@ class Generator:
         return diagonal(vec(self.matrix(left[1], left[0])))
 
     def diagonal(self, left: Space, right: Space) -> Expr:
-        return diagonal(var("w", (self.size(left), ONE)))
+        return diagonal(named("w", (self.size(left), ONE)))
 
     def identity_and_more(self, left: Space, right: Space) -> Expr:
         whole = identity(self.size(left))
@@ -139,14 +146,14 @@ class Generator:
         whole = identity(total)
         places = [(ONE, m), (m + 1, total)]
         terms = [
-            product(var("C", (right[0], d)), sliced(whole, place, ALL), var("D", (total, n)))
+            product(named("C", (right[0], d)), sliced(whole, place, ALL), named("D", (total, n)))
             if self.rng.random() < 0.3
-            else product(sliced(whole, ALL, place), var("C", (d, n)))
+            else product(sliced(whole, ALL, place), named("C", (d, n)))
             for place, d in zip(places, (m, n), strict=True)
         ]
         terms = [t for t in terms if t.shape == (total, n)] or terms
         inner = add(*terms) if len({t.shape for t in terms}) == 1 else terms[0]
-        return product(var("E", (m, inner.rows)), inner)
+        return product(named("E", (m, inner.rows)), inner)
 
     def chain(self, left: Space, right: Space, length: int) -> Expr:
         spaces = [left]
@@ -226,6 +233,12 @@ def test_the_transpose_is_simplified_alike(seed):
     e = Generator(seed).whole()
     s = simplify(e)
     assert simplify(transpose(s)) is simplify(transpose(e)), f"{text(e)}\n{text(s)}"
+
+
+@seeds
+def test_what_is_printed_parses_back(seed):
+    s = simplify(Generator(seed).whole())
+    assert parse(text(s), where=declarations(s)).expr is s, text(s)
 
 
 @seeds

@@ -138,6 +138,8 @@ FOUND = [  # mistakes that random expressions have shown
     ("1/(1 + sum(x - a)^2)", "x in R^n; a in R", "a, x"),  # ones of a sum over one divisor were lost
     ("logdet(Q)^2", "Q in R^{n x n} orthogonal", "Q"),  # its gradient is 0 at every orthogonal matrix, its Hessian not
     ("silu(tr((A + 4*I)^-1))", "A in R^{p x p} invertible", "A"),  # sigmoid(-t) for 1 - sigmoid(t) in a*b*v*v'
+    ("sigmoid(sum(x)/(1 + sigmoid(max(x))^2))", "x in R^n", "x"),  # as the one before
+    ("silu(m*n*sum(X))", "X in R^{m x n}", "X"),  # 2*sigmoid(-t) and 2 - 2*sigmoid(t) turned into each other for ever
     ("sum(Y)^3", "Y in R^{m x n} stochastic", "Y"),
     ("tr(Q*S*Q'*S)", "Q in R^{n x n} orthogonal; S in R^{n x n} symmetric", "Q, S"),
 ]
@@ -148,4 +150,12 @@ def test_hessians_that_were_wrong_once(f, where, names):
     program = parse(f, where=where)
     chosen = [program.variables[name] for name in names.split(", ")]
     report = check_hessian(program.expr, hessian(program.expr, chosen, tidy=simplify))
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("f", ["sin(x) .* (A'*x)", "sin(x) .* (A*x)", "A'*diag(x)*A*x + x .* x"])
+def test_code_for_matrices_that_lie_by_columns(f):
+    program = parse(f, where="A in R^{n x n}; x in R^n")  # the diagonal was added to a copy
+    chosen = [program.variables["x"]]
+    report = check_jacobian(program.expr, jacobian(program.expr, chosen, tidy=simplify))
     assert report.passed, str(report)

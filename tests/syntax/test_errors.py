@@ -92,7 +92,7 @@ def test_the_place_is_that_of_the_operand_not_of_its_first_use() -> None:
         ("conv(A, A, 'foo')", ParseError, "'valid', 'same', 'full'"),
         ("norm(x, 3)", ParseError, "norm `3`"),
         ("x[0]", ParseError, "counted from 1"),
-        ("f(x, y)", ParseError, "f(x)"),
+        ("f(x, y)", ParseError, "only functions of one number"),
         ("e^x", ParseError, "`e` is not the base"),
         ("z = 3; z = 4; z", DeclarationError, "twice"),
         ("x = 3; x", DeclarationError, "twice"),

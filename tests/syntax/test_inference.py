@@ -110,3 +110,24 @@ def test_sigma_is_the_logistic_function_unless_declared() -> None:
     assert parse("sigma(x)").expr.op.function.name == "sigmoid"
     assert parse("sigma(x)", "sigma: elementwise").expr.op.function.kind == "unknown"
     assert parse("sigma^2*x", "sigma in R").expr is parse("σ²x", "σ in R").expr
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt", "same"),
+    [
+        ("x'*I_n*x", "x", "x'*eye(n)*x"),
+        ("tr(kron(A, I_3))", "A", "tr(kron(A, eye(3)))"),
+        ("xᵀ(A + Iₙ)x", "x", "x'*(A + eye(n))*x"),
+        (r"x^\top I_{n} x", "x", "x'*eye(n)*x"),
+    ],
+)
+def test_an_identity_of_an_order(text: str, wrt: str, same: str) -> None:
+    assert parse(text, wrt=[wrt]).expr is parse(same, wrt=[wrt]).expr
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "wrt"),
+    [("x'*I_n*x", "I_n in R^{n x n}", "x"), ("x'*I_n*x", None, "I_n"), ("tr(I_1*R*I_1')", None, "R")],
+)
+def test_what_is_declared_or_asked_about_is_no_identity(text: str, where: str | None, wrt: str) -> None:
+    assert any(name.startswith("I") for name in parse(text, where, wrt=[wrt]).variables)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import matcalc
 from matcalc.checks.definite import is_psd_on_numbers
 from matcalc.checks.gauss_newton import check_gauss_newton, check_gauss_newton_product
 from matcalc.checks.hessians import check_hessian, check_hessian_product
@@ -231,3 +232,11 @@ def test_a_loss_may_hold_a_variable_itself() -> None:
     assert check_gauss_newton(regular.expr, at, of_b.expr, {(here, here): right}).passed
     without = read(f"2*diag({held}.^2 .* b)", "b in R^m")
     assert check_gauss_newton(regular.expr, at, of_b.expr, {(here, here): without}).verdict == FAILED
+
+
+def test_second_derivatives_by_orthogonal_and_stochastic_matrices() -> None:
+    """The gradient of logdet(Q)^2 vanishes at every orthogonal matrix, and its derivative does not."""
+    for text, where in (("logdet(Q)^2", "Q in R^{n x n} orthogonal"), ("sum(Q)^3", "Q in R^{m x n} stochastic")):
+        formula = matcalc.parse(text, where=where)
+        assert formula.hessian("Q").check().passed
+        assert formula.hvp("Q").check().passed

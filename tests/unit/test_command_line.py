@@ -109,13 +109,13 @@ def test_a_program_comes_from_a_file(run, tmp_path: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + PROGRAM.encode())
     status, out, _ = run("grad", "--file", str(file), "--wrt", "b")
     assert status == 0
-    assert out.startswith("c .* (1 - tanh(W*x + b).^2)\n")
+    assert out.startswith("(1 - tanh(W*x + b).^2) .* c\n")
 
 
 @pytest.mark.parametrize("given", [("-",), (), ("--file", "-")])
 def test_a_program_comes_from_standard_input(run, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...]) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(PROGRAM))
-    assert run("grad", *given, "--wrt", "b")[1].startswith("c .* (1 - tanh(W*x + b).^2)\n")
+    assert run("grad", *given, "--wrt", "b")[1].startswith("(1 - tanh(W*x + b).^2) .* c\n")
 
 
 def test_a_file_that_cannot_be_read(run, tmp_path: Path) -> None:
@@ -214,6 +214,7 @@ def test_rules_are_listed(run) -> None:
     status, out, _ = run("rules")
     assert status == 0
     assert "logdet" in out
+    assert "vec-product        vec(A*X*B) = kron(B', A)*vec(X)" in out
 
 
 def test_completion_in_bash(run, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_sum_over_an_index_is_a_product_of_matrices(f: str, where: str, form: 
 @pytest.mark.parametrize(
     ("f", "wrt", "where", "result"),
     [
-        (LOGISTIC, "w", "", "1/m*X*(sigmoid(X'*w) .* I_cat - I_dog .* (1 - sigmoid(X'*w)))"),
+        (LOGISTIC, "w", "", "1/m*X*(sigmoid(X'*w) .* I_cat - (1 - sigmoid(X'*w)) .* I_dog)"),
         (LOGISTIC.replace("I_{y_i=cat}", "(1 - I_{y_i=dog})"), "w", "", "1/m*X*(sigmoid(X'*w) - I_dog)"),
         (SOFTMAX, "W", "", "1/m*X*(diag(sum(C, 1))*softmax(W'*X)' - C)"),
         (SOFTMAX_COLUMNS, "W", "X in R^{n x m}", "1/m*X*(diag(sum(C, 1))*softmax(X'*W, axis=1) - C)"),

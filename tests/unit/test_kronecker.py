@@ -83,6 +83,8 @@ kron(x', A)*vec(X)  A*X*x  A in R^{m x n}; X in R^{n x p}; x in R^p
 vec(A)'*kron(B, C)  vec(C'*A*B)'  A in R^{m x n}; B in R^{n x p}; C in R^{m x q}
 vec(A)'*kron(B, C)*vec(D)  inner(A, C*D*B')  A in R^{m x n}; B in R^{n x p}; C in R^{m x q}; D in R^{q x p}
 vec(A)'*vec(B)  inner(A, B)  A, B in R^{m x n}
+kron(x, y)'*kron(u, v)  (x'*u)*(y'*v)  x, u in R^m; y, v in R^n
+kron(x, y)'*vec(A)  y'*A*x  A in R^{m x n}; x in R^n; y in R^m
 vec(I)'*vec(A)  tr(A)  A in R^{n x n}
 vec(a*b')  kron(b, a)  a in R^m; b in R^n
 vec(A*x*y'*B)  kron(B'*y, A*x)  A in R^{m x n}; x in R^n; y in R^p; B in R^{p x q}

@@ -100,6 +100,12 @@ def test_a_wrong_formula_or_call_is_refused_with_its_place(program: str, error: 
     assert caught.value.span is not None
 
 
+def test_formulas_that_double_at_every_call_are_refused() -> None:
+    layers = "; ".join(f"f{k}(x) = f{k - 1}(x) + f{k - 1}(2*x)" for k in range(1, 40))
+    with pytest.raises(LimitError, match="too long"):
+        parse(f"f0(x) = A*x; {layers}; f39(z)")
+
+
 def test_formulas_that_nest_without_end_are_refused() -> None:
     layers = "; ".join(f"f{k}(x) = A*f{k - 1}(x)" for k in range(1, 200))
     with pytest.raises(LimitError, match="too long"):
@@ -215,6 +221,7 @@ def test_rows_and_second_jacobians_of_a_map_to_the_numbers_are_read() -> None:
     ("expression", "words"),
     [
         ("net(theta, theta)", "takes 1 argument, and here are 2"),
+        ("f(theta; u)", "separated by commas"),
         ("net(u)", r"net takes R\^p and is given R\^o"),
         ("jac(net)(u)", r"net takes R\^p and is given R\^o"),
         ("jac(net, 2)(theta)", "by which argument"),
@@ -269,7 +276,7 @@ def test_a_size_that_only_a_map_shows_is_read_from_what_it_gives() -> None:
     assert total.arguments == ("theta",)
     assert numpy.isclose(total(theta=numpy.ones(4)), a.sum() + 3)
     before = matcalc.parse("ones(o)'*net(theta)*sum(ones(o)) + loss(ones(o))", NET).compile(functions=functions)
-    assert numpy.isclose(before(theta=numpy.ones(4), **{k: 3 for k in before.arguments[1:]}), 3 * a.sum() + 3)
+    assert numpy.isclose(before(theta=numpy.ones(4), **dict.fromkeys(before.arguments[1:], 3)), 3 * a.sum() + 3)
 
 
 def test_what_the_caller_gives_is_checked() -> None:

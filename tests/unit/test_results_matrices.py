@@ -122,9 +122,36 @@ def test_the_hessians_of_a_vector_function_are_a_stack() -> None:
         s = 1 / (1 + np.exp(-(given["W"] @ given["x"] + given["b"])))[k]
         expected = s * (1 - s) * (1 - 2 * s) * np.outer(given["W"][k], given["W"][k])
         np.testing.assert_allclose(stack[k], expected, atol=1e-14)
+    value, same = h.compile(value=True)(**given)
+    assert value.shape == (3,)
+    np.testing.assert_array_equal(same, stack)
     assert set(h.component(2)) == {"x"}
+    for wrong in (0, -1):
+        with pytest.raises(ArgumentError, match="no entry"):
+            h.component(wrong)
     with pytest.raises(ArgumentError, match="scalar"):
         h.operator()
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt", "count"), [("X*X", "X", 9), ("x*x'", "x", 4), ("x'.^3", "x", 2), ("X^-1", "X", 9)]
+)
+def test_the_hessians_of_a_matrix_are_a_stack(text: str, wrt: str, count: int) -> None:
+    h = matcalc.hessian(text, wrt)
+    given = {wrt: RNG.standard_normal((3, 3) if wrt == "X" else (2,))}
+    stack = h.compile()(**given)
+    size = given[wrt].size
+    assert stack.shape == (count, size, size)
+    assert any("vec(" in note for note in h.notes)
+    for k in range(count):
+        one = h.component(k + 1)[wrt]
+        found = compile_numpy(one, h.of.arguments([one]), ignored=h.of.program.variables)(**given)
+        np.testing.assert_allclose(found, stack[k], atol=1e-12)
+
+
+def test_the_kinds_of_what_is_differentiated_by_stay() -> None:
+    assert matcalc.hessian("X*X", "X").of.inferred == ["X in R^{n x n}"]
+    assert "C in R" in matcalc.hessian("C*sum(x.^2)", "x").of.inferred
 
 
 def test_gauss_newton_and_the_rest_add_up_to_the_hessian() -> None:
@@ -191,6 +218,25 @@ def test_operators_are_the_dense_matrices() -> None:
         np.testing.assert_allclose(operator.rmatvec(ones), dense.T @ ones, atol=1e-12)
 
 
+def test_operators_say_what_is_wrong_with_their_arguments() -> None:
+    pytest.importorskip("scipy")
+    operator = LAYER.jacobian("x").operator()
+    assert operator.arguments == ["W", "x", "b"]
+    given = values("W", "x", "b")
+    with pytest.raises(ArgumentError, match="x is missing"):
+        operator(W=given["W"], b=given["b"])
+    with pytest.raises(ArgumentError, match="q is not taken"):
+        operator(**given, q=1)
+    with pytest.raises(ArgumentError, match="x must have shape"):
+        operator(**given | {"x": np.ones(7)}) @ np.ones(2)
+    single = {name: a.astype(np.float32) for name, a in given.items()}
+    assert operator(**single).dtype == np.float32
+    with pytest.raises(ArgumentError, match="n is missing"):
+        matcalc.jacobian("ones(n)*x'*x", "x", "x in R^m").operator()(x=np.ones(3))
+    bound = matcalc.jacobian("phi(W*x)", "x").operator(functions={"phi": [np.tanh, lambda t: 1 - np.tanh(t) ** 2]})
+    assert (bound(W=np.ones((2, 3)), x=np.zeros(3)) @ np.ones(3)).tolist() == [3, 3]
+
+
 def test_a_matrix_over_the_limit_is_refused_with_the_operator_suggested() -> None:
     j = matcalc.jacobian("A*X*B", "X")
     given = {"A": np.ones((200, 300)), "X": np.ones((300, 200)), "B": np.ones((200, 300))}
@@ -211,7 +257,7 @@ def test_names_of_directions() -> None:
     assert [d.op.name for d in taken.jvp("x").directions] == ["u"]
     subscripts = matcalc.parse("A_hat*x_ij", "A_hat in R^{m x n}; x_ij in R^n").jvp("A_hat, x_ij")
     assert [d.op.name for d in subscripts.directions] == ["V_Ahat", "v_xij"]
-    for wrong in ("x", "2", "", "v, w", "a b"):
+    for wrong in ("x", "2", "", "v, w", "a b", "sin", "in", "n", "z"):
         with pytest.raises(ArgumentError):
             LAYER.jvp("x", direction=wrong)
 
@@ -242,10 +288,7 @@ def test_text_parses_back(name: str) -> None:
     weights = getattr(result, "weights", None)
     where = result.of.declarations("", [*result.directions, *([weights] if weights is not None else [])])
     last = list(result.labelled.values())[-1]
-    spellings = [result.text(), result.text(unicode=True), result.text(parts=False)]
-    if name != "differential":
-        spellings.append(result.latex())
-    for written in spellings:
+    for written in (result.text(), result.text(unicode=True), result.text(parts=False), result.latex()):
         assert parse(written, where).expr is last, written
 
 
@@ -260,6 +303,10 @@ def test_a_differential_shows_what_it_is_of() -> None:
     assert str(matcalc.differential("X", "X", "X in R^{m x n}")) == "dX = dX"
     long = " + ".join(f"x{k}'*x{k}" for k in range(9))
     assert str(matcalc.differential(long, "x1")) == "df = 2*dx1'*x1"
+    clash = matcalc.differential("dx*x", "x", "dx in R")
+    assert str(clash) == "d(dx*x) = dx*d_x"
+    assert "dy = dx*d(x)" in str(clash.steps)
+    assert d.as_dict()["differentials"]["df"]["latex"] == d.latex()
     arrays = {"X": np.diag([2.0, 4.0]), "dX": np.eye(2)}
     np.testing.assert_allclose(d.compile()(**arrays), -np.diag([1 / 4, 1 / 16]))
 
@@ -326,6 +373,10 @@ def test_other_errors() -> None:
         matcalc.gauss_newton("u = A*x; 2*u", "u", wrt="x", where="A in R^{m x n}")
     with pytest.raises(UnknownNameError, match="there is u"):
         NET.gauss_newton("W1", at="q")
+    with pytest.raises(UnknownNameError, match="the loss does not hold u1"):
+        matcalc.gauss_newton("u'*u", "u1", "W*x", "W")
+    with pytest.raises(ArgumentError, match="no name for the output"):
+        matcalc.gauss_newton("u'*u", "sin", "W*x", "W")
     with pytest.raises(UnknownNameError, match="differentiate by what it depends on"):
         NET.gauss_newton("u", at="u")
     with pytest.raises(ArgumentError, match='at="u"'):
@@ -375,6 +426,8 @@ def test_claims_with_options_and_of_blocks() -> None:
     g = matcalc.parse("x'*A*y", "x in R^m; A in R^{m x n}; y in R^n")
     assert g.check_claim("x, y", "A", of="hessian").passed
     assert g.check_claim("x, y", "vcat(hcat(zeros(m, m), A), hcat(A', zeros(n, n)))", of="hessian").passed
+    for claim, right in (("2*I", True), ("k = 2; k*I # twice", True), ("5*I", False), ("2", False)):
+        assert matcalc.parse("x'*x").check_claim("x", claim, of="hessian").passed is right
     with pytest.raises(ArgumentError, match="takes no at"):
         f.check_claim("x", "W", of="jacobian", at="u")
     with pytest.raises(ArgumentError, match="no derivative"):

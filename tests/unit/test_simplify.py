@@ -126,6 +126,19 @@ def expr(text: str) -> Expr:
         ("diag(C*diag(x)*D)", "(C .* D')*x"),
         ("conv(2*C, a*X)", "2*a*conv(C, X)"),
         ("kron(ones(m)', eye(n))*khatri_rao(A, C)", "C*diag(sum(A, 0)')"),
+        # slopes and curvatures
+        ("sigmoid(-a) - sigmoid(a)", "1 - 2*sigmoid(a)"),
+        ("sigmoid(a)*sigmoid(-a)*d*(sigmoid(-a) - sigmoid(a))", "d*sigmoid(a)*(1 - sigmoid(a))*(1 - 2*sigmoid(a))"),
+        ("1/sqrt(1 + a^2) - a^2/(1 + a^2)^(3/2)", "1/(1 + a^2)^(3/2)"),
+        ("1 ./ sqrt(s + x.^2) - x.^2 ./ (s + x.^2).^(3/2)", "s*(1 ./ (s + x.^2).^(3/2))"),
+        ("diag(exp(x))/sum(exp(x))", "diag(softmax(x))"),
+        ("(diag(exp(x)) - softmax(x)*exp(x)')/sum(exp(x))", "diag(softmax(x)) - softmax(x)*softmax(x)'"),
+        ("y'*(exp(x) .* z ./ softmax(x))", "sum(exp(x))*y'*z"),
+        ("A'*(A - b*c'*A)", "A'*(eye(m) - b*c')*A"),
+        ("(A' - A'*b*c')*A", "A'*(eye(m) - b*c')*A"),
+        ("(a*eye(n) - y*ones(n)') .* eye(n)", "diag(a - y)"),
+        ("vec(adj(X))*vec(X^-T)'", "det(X)*vec(X^-1)*vec(X^-T)'"),
+        ("det(X)*vec(X^-1)*vec(X)' + vec(adj(X))*vec(C)'", "det(X)*vec(X^-1)*vec(C + X)'"),
         # means
         ("n*mean(x)", "sum(x)"),
         ("sum(C, 1)/n", "mean(C, 1)"),
@@ -149,11 +162,29 @@ def expr(text: str) -> Expr:
         ("sum(i=1:n, exp(x[i] - a)/y[i])", "sum(exp(x - a) ./ y)"),
         ("sum(i=1:n, norm2(C[:,i] - x)^2)", "norm2(C - x*ones(n)')^2"),
         ("sum(i=1:n, softmax(C[:,i]))", "sum(softmax(C), 1)"),
+        ("sum(i=1:n, hcat(x[i]*A, B))", "hcat(sum(x)*A, n*B)"),
+        ("sum(i=1:n, vcat(A, C[:,i]*y'))", "vcat(n*A, sum(C, 1)*y')"),
     ],
 )
 def test_simple_form(text: str, simple: str) -> None:
     assert simplify(expr(text)) is simplify(expr(simple))
     assert cost(simplify(expr(text))) <= cost(expr(simple))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sigmoid(x) .* (1 - sigmoid(x)) .* y",
+        "-2*tanh(a)*(1 - tanh(a)^2)",
+        "eye(n) - 1/n*ones(n, n)",  # and not 1/n, which reads as a multiple of I
+        "diag(x) + a*ones(n, n)",
+        "(x - a*y/(a^2 + s))/sqrt(a^2 + s)",
+    ],
+)
+def test_printed_as_written(text: str) -> None:
+    from matcalc.printing.text import text as printed
+
+    assert printed(simplify(expr(text))) == printed(expr(text))
 
 
 @pytest.mark.parametrize(
