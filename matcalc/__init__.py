@@ -43,22 +43,26 @@ def parse(text: str, where: str | None = None) -> Formula:
     return Formula.read(text, where)
 
 
-def gradient(text: str, wrt: Names, where: str | None = None) -> Gradient:
+def gradient(text: str, wrt: Names, where: str | None = None, *, layout: str | None = None) -> Gradient:
     """The gradient of a scalar expression by the named variables, ``"W"``, ``"W, b"`` or ``["W", "b"]``.
+
+    ``layout``  "numerator" for the transpose, a row for a column
 
     >>> print(gradient("norm2(A*x - b)^2", "x"))
     2*A'*(A*x - b)
     """
-    return _derived(text, where, wrt, "gradient")  # type: ignore[return-value]  # the name says which
+    return _derived(text, where, wrt, "gradient", layout=layout)  # type: ignore[return-value]  # the name says which
 
 
-def jacobian(text: str, wrt: Names, where: str | None = None) -> Jacobian:
+def jacobian(text: str, wrt: Names, where: str | None = None, *, layout: str | None = None) -> Jacobian:
     """The Jacobian of any expression by the named variables, ``d vec(F) = J*d vec(X)``; vec stacks columns.
+
+    ``layout``  "denominator" for the transpose
 
     >>> print(jacobian("A*X*B", "X"))
     kron(B', A)
     """
-    return _derived(text, where, wrt, "jacobian")  # type: ignore[return-value]
+    return _derived(text, where, wrt, "jacobian", layout=layout)  # type: ignore[return-value]
 
 
 def hessian(text: str, wrt: Names, where: str | None = None, *, weights: str | None = None) -> Hessian:

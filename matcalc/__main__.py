@@ -30,8 +30,8 @@ examples:
 
 
 _DERIVATIVES: dict[str, tuple[str, tuple[str, ...]]] = {  # help, options
-    "grad": ("the gradient of a scalar expression", ()),
-    "jacobian": ("the Jacobian, d vec(F) = J*d vec(X)", ("blocks",)),
+    "grad": ("the gradient of a scalar expression", ("layout",)),
+    "jacobian": ("the Jacobian, d vec(F) = J*d vec(X)", ("layout", "blocks")),
     "hessian": ("the Hessian, of several variables in blocks", ("weights", "blocks")),
     "gauss-newton": ("the Gauss-Newton matrix G = J'*H_loss*J, and H - G", ("at", "net", "blocks")),
     "differential": ("the differential, linear in dX", ()),
@@ -48,6 +48,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "direction": {"metavar": "NAMES", "help": "names of the directions, one for each variable (default: v, ...)"},
     "weights": {"metavar": "NAME", "help": "of an expression with m entries: name of the weights of the m Hessians"},
     "blocks": {"action": "store_true", "help": "with --format python: return the blocks, not one matrix"},
+    "layout": {
+        "choices": ("numerator", "denominator"),
+        "help": "numerator: the gradient as a row; denominator: the transposed Jacobian (default: each as it is usual)",
+    },
 }
 
 
@@ -111,7 +115,7 @@ def _result(arguments: argparse.Namespace, request: str) -> Any:
     from matcalc.results.requests import derived
     from matcalc.results.texts import composed
 
-    options = {name: getattr(arguments, name, None) for name in ("at", "direction", "weights")}
+    options = {name: getattr(arguments, name, None) for name in ("at", "direction", "weights", "layout")}
     net = getattr(arguments, "net", None)
     text = _text(arguments)
     if net is not None:
@@ -130,7 +134,7 @@ def _judged(result: Any, arguments: argparse.Namespace) -> Any:
 def _print_json(result: Any, reports: Sequence[Any], arguments: argparse.Namespace) -> None:
     import json
 
-    data = result.as_dict()
+    data = result.as_dict(parts=_named(arguments), **_spelling(arguments))
     if arguments.steps:
         from matcalc.printing.steps import steps_dict
 
@@ -140,23 +144,36 @@ def _print_json(result: Any, reports: Sequence[Any], arguments: argparse.Namespa
     print(json.dumps(data, ensure_ascii=False, indent=2))
 
 
+def _named(arguments: argparse.Namespace) -> str | bool:
+    """Which parts are named: all that repeat, only those of the program, none."""
+    if arguments.full or arguments.names == "none":
+        return False
+    return "own" if arguments.names == "own" else True
+
+
+def _spelling(arguments: argparse.Namespace) -> dict[str, str | None]:
+    from matcalc.printing.choices import CHOICES
+
+    return {name: getattr(arguments, name) for name in CHOICES}
+
+
 def _print_formula(result: Any, arguments: argparse.Namespace, colour: _Colour) -> None:
     """The result for people, after its derivation where that is asked for."""
     names = result.steps.names if arguments.steps else None
-    parts = not arguments.full
+    chosen: dict[str, Any] = {"parts": _named(arguments), "names": names, **_spelling(arguments)}
     if arguments.format == "latex":
         if arguments.steps:
             from matcalc.printing.steps import steps_latex
 
             print(steps_latex(result.steps), end="\n\n")
-        print(result.latex(parts=parts, names=names, head=True))
+        print(result.latex(head=True, **chosen))
         return
     unicode = arguments.format == "unicode" or (arguments.format is None and _speaks_unicode())
     if arguments.steps:
         from matcalc.printing.steps import steps_text
 
         print(steps_text(result.steps, unicode=unicode), end="\n\n")
-    print(result.text(unicode=unicode, parts=parts, names=names, head=True))
+    print(result.text(unicode=unicode, head=True, **chosen))
     for line in _about(result):
         print(colour.dim(f"# {line}"))
 
@@ -241,6 +258,7 @@ class _Colour:
 
 def _parser() -> argparse.ArgumentParser:
     from matcalc import __version__
+    from matcalc.printing.choices import CHOICES
 
     parser = argparse.ArgumentParser(
         prog="matcalc",
@@ -297,12 +315,21 @@ def _parser() -> argparse.ArgumentParser:
         options(made, own)
         made.add_argument("--steps", action="store_true", help="show the derivation")
         made.add_argument("--check", action="store_true", help="verify the result by numbers; status 1 if it fails")
-        made.add_argument("--full", action="store_true", help="write repeated parts out instead of naming them")
         made.add_argument("--value", action="store_true", help="with --format python: return the value, too")
+        spelling = made.add_argument_group("spelling of the result, all equal in value (default: the shortest)")
+        for choice, (values, meaning) in CHOICES.items():
+            spelling.add_argument(f"--{choice}", choices=values, help=meaning)
+        spelling.add_argument(
+            "--names",
+            choices=("all", "own", "none"),
+            default="all",
+            help="parts that have names: those that repeat or that the program names (all), only the latter, or none",
+        )
+        spelling.add_argument("--full", action="store_true", help="the same as --names none: everything written out")
     check = command("check", _check, "verify a derivative, or a formula that you claim, by numbers", "text", "json")
     named = [*_DERIVATIVES, *(alias for aliases in _ALIASES.values() for alias in aliases)]
     check.add_argument("--of", choices=named, default="grad", help="what is verified (default: the gradient)")
-    options(check, ("at", "net", "direction", "weights"))
+    options(check, ("at", "net", "direction", "weights", "layout"))
     command("rules", _rules, "list the functions and operators with their differentials", of_expression=False)
     completion = command("completion", _completion, "print a completion script for your shell", of_expression=False)
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))

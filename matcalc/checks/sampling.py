@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from matcalc.dims import ONE, Dim, dim
+from matcalc.dims import ONE, Dim, Shape, dim
 from matcalc.expr import Expr, postorder
 from matcalc.facts import (
     COLUMNS,
@@ -33,6 +33,8 @@ from matcalc.primitives.structure import AT, Slice
 GRID = 1024  # values are whole multiples of 1/GRID, hence the same number in every precision
 SMALLEST = 2
 _ATTEMPTS = 400
+_LARGE = 300_000  # entries of an array, each a number of 50 digits
+_SMALLER = 20  # draws of smaller sizes
 
 
 class Point(NamedTuple):
@@ -70,13 +72,17 @@ def open_leaves(roots: Sequence[Expr]) -> list[Expr]:
 def draw_sizes(roots: Iterable[Expr], rng: Random, spare: int = 2) -> dict[str, int]:
     """Small numbers for the names of dimensions, all different, such that every shape exists.
 
+    Where an array would be large with them, as in a Kronecker product of many, they are as small as can be instead.
+
     ``spare``  by how many the numbers to choose from exceed the names
 
     Raises   NoSizes
     """
     names: set[str] = set()
     at_least_one: set[Dim] = set()
+    shapes: set[Shape] = set()
     for node in postorder(roots):
+        shapes.add(node.shape)
         for d in needed(node):
             if d.value is None:
                 at_least_one.add(d)
@@ -91,8 +97,16 @@ def draw_sizes(roots: Iterable[Expr], rng: Random, spare: int = 2) -> dict[str, 
         pool = range(SMALLEST, SMALLEST + len(ordered) + spare + attempt**2 // 800)
         sizes = dict(zip(ordered, rng.sample(pool, len(ordered)), strict=True))
         if all(d.evaluate(sizes) >= 1 for d in at_least_one):
-            return sizes
-    raise NoSizes(f"no sizes for {', '.join(ordered)} give every shape at least one row and column")
+            break
+    else:
+        raise NoSizes(f"no sizes for {', '.join(ordered)} give every shape at least one row and column")
+    for _ in range(_SMALLER):
+        if max([rows.evaluate(sizes) * cols.evaluate(sizes) for rows, cols in shapes], default=0) <= _LARGE:
+            break
+        smaller = {name: rng.choice((SMALLEST, SMALLEST + 1)) for name in ordered}
+        if all(d.evaluate(smaller) >= 1 for d in at_least_one):
+            sizes = smaller
+    return sizes
 
 
 def needed(node: Expr) -> list[Dim]:

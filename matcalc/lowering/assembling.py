@@ -156,7 +156,7 @@ def _view(w: Writer, piece: Piece, places: Sequence[Code], name: str) -> str:
     if _is_diagonal(piece):
         return f"{text}.reshape(-1)[:: {w.size(piece.block[1]).at(SUM)} + 1]"
     if piece.sizes != piece.block:
-        text += f".reshape({', '.join(w.size(d).text for d in piece.sizes)})"
+        text += f".reshape({', '.join(w.size(d).text for d in piece.sizes) or '()'})"
     if any(piece.windows):
         windowed = [volume if r is None else r[1] - r[0] for r, volume in zip(piece.windows, piece.sizes, strict=True)]
         ranges = [_range(w, r) for r in piece.windows]
@@ -164,7 +164,7 @@ def _view(w: Writer, piece: Piece, places: Sequence[Code], name: str) -> str:
             ranges.pop()
         text += f"[{', '.join(ranges)}]"
         if tuple(windowed) != piece.inner:
-            text += f".reshape({', '.join(w.size(d).text for d in piece.inner)})"
+            text += f".reshape({', '.join(w.size(d).text for d in piece.inner) or '()'})"
     if None in piece.axes:
         positions = list(places)
         marks = [":" if a is not None else positions.pop(0).text for a in piece.axes]

@@ -11,7 +11,7 @@ from matcalc.primitives import algebra, leaves, loops, products, reductions, str
 
 NOWHERE = dim(0)
 
-# What structure is seen through: each has its rule in dense.py.
+# What structure is seen through: each has its rule in opening.py.
 OPENED = (
     algebra.Add,
     algebra.Product,

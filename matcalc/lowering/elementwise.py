@@ -14,7 +14,7 @@ from matcalc.errors import ArgumentError
 from matcalc.expr import Number
 from matcalc.lowering.plan import ArrayShape, Plan, Value, as_number
 from matcalc.lowering.templates import with_axis
-from matcalc.primitives import reductions
+from matcalc.primitives import softmax
 
 _LARGEST_POWER_BY_PRODUCTS = 8
 _TERMS_IN_A_LINE = 8
@@ -269,7 +269,7 @@ def _match_quotients(plan: Plan, above: list[Value], below: list[Value]) -> None
             x = summed.args[0].args[0]
             if axis == 1 and den.op != "newaxis":
                 continue
-            above[above.index(summed.args[0])] = plan.call(with_axis(reductions.Softmax, axis), (x,), x.shape)
+            above[above.index(summed.args[0])] = plan.call(with_axis(softmax.Softmax, axis), (x,), x.shape)
             del below[i]
             return _match_quotients(plan, above, below)
     if plan.subgradient:
@@ -375,7 +375,7 @@ def _stable_log(plan: Plan, x: Value) -> Value | None:
     if x.op == "call" and ".softmax(" in x.attrs[0]:
         return plan.call(x.attrs[0].replace(".softmax(", ".log_softmax("), x.args, x.shape)
     if x.op == "sum" and x.args[0].op == "exp":
-        return plan.call(with_axis(reductions.LogSumExp, x.attrs[0]), x.args[0].args, x.shape)
+        return plan.call(with_axis(softmax.LogSumExp, x.attrs[0]), x.args[0].args, x.shape)
     if x.op == "add" and len(x.args) == 2 and plan.one in x.args:
         (first, second), (minus, negated) = x.args, x.attrs[0]
         other, sign = (second, negated) if first is plan.one else (first, minus)

@@ -13,7 +13,7 @@ from matcalc.lowering.plan import Value
 from matcalc.lowering.templates import slots_numbered, with_axis
 from matcalc.lowering.totals import diagonal_part, inner, total
 from matcalc.lowering.walk import Lowering, Rules, array_shape, ruled
-from matcalc.primitives import matrix, reductions
+from matcalc.primitives import matrix, reductions, softmax
 
 RULES: Rules = {}
 
@@ -50,15 +50,15 @@ def _max(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
     return low.plan.call(with_axis(type(op), axis), (x,), array_shape(node), False)  # type: ignore[arg-type]
 
 
-@ruled(RULES, reductions.Softmax, reductions.LogSoftmax, reductions.LogSumExp)
+@ruled(RULES, softmax.Softmax, softmax.LogSoftmax, softmax.LogSumExp)
 def _softmax(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
     plan = low.plan
     (e,), (x,) = node.args, args
     axis = _axis(e, op.axis)
     if e.is_scalar or axis == "none":  # each entry alone
-        if isinstance(op, reductions.LogSumExp):
+        if isinstance(op, softmax.LogSumExp):
             return x
-        return plan.full(plan.const(1 if isinstance(op, reductions.Softmax) else 0), x.shape)
+        return plan.full(plan.const(1 if isinstance(op, softmax.Softmax) else 0), x.shape)
     return plan.call(with_axis(type(op), axis), (x,), array_shape(node))  # type: ignore[arg-type]
 
 

@@ -92,6 +92,8 @@ def position_of(plan: Plan, index: Value, size: Dim) -> Value:
 
 @ruled(RULES, structure.Unit)
 def _unit(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
+    if op.order is ONE:
+        return low.plan.one
     position = position_of(low.plan, args[0], op.order)
     return low.plan.value("unit", (position, low.plan.dimension(op.order)), array_shape(node))
 

@@ -7,7 +7,7 @@ order of the whole chain is chosen at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, postorder
@@ -19,6 +19,7 @@ from matcalc.primitives.base import Primitive
 # What a primitive is on arrays: from the walk, the node, its primitive, and the values of its arguments.
 Rule: TypeAlias = Callable[["Lowering", Expr, Any, list[Value]], Value]
 Rules: TypeAlias = dict[type[Primitive], Rule]
+AnyRule = TypeVar("AnyRule")
 
 _LONGEST_POWER_IN_CHAIN = 4
 
@@ -33,10 +34,10 @@ def meet(args: Sequence[Value]) -> ArrayShape:
     return max((a.shape for a in args), key=len)
 
 
-def ruled(rules: Rules, *kinds: type[Primitive]) -> Callable[[Rule], Rule]:
+def ruled(rules: dict[type[Primitive], AnyRule], *kinds: type[Primitive]) -> Callable[[AnyRule], AnyRule]:
     """Puts a function into the table as the rule of these primitives."""
 
-    def add(rule: Rule) -> Rule:
+    def add(rule: AnyRule) -> AnyRule:
         for kind in kinds:
             rules[kind] = rule
         return rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
 from typing import Any, final
@@ -13,9 +14,8 @@ from matcalc.facts import (
     DIAGONAL,
     INSIDE,
     INTEGER,
-    INVERTIBLE,
     NONNEGATIVE,
-    ORTHOGONAL,
+    NOTHING,
     POSITIVE,
     PSD,
     ROWS,
@@ -24,7 +24,6 @@ from matcalc.facts import (
     WITHIN,
     Facts,
     facts,
-    has,
     transposed,
 )
 from matcalc.primitives.base import Args, Linear, Multilinear, Same, Sizes, Smooth, zeros
@@ -85,6 +84,11 @@ class Add(Linear):
             from matcalc.primitives.semidefinite import of_difference
 
             kept |= of_difference(x)
+        if SYMMETRIC not in kept and not x[0].is_scalar:
+            from matcalc.primitives.symmetry import in_pairs
+
+            if in_pairs(x):
+                kept |= {SYMMETRIC}
         sums = [a.op is PRODUCT or COLUMNS in k or ROWS in k for a, k in zip(x, known, strict=True)]
         if all(sums) and not x[0].is_scalar:
             from matcalc.primitives.semidefinite import of_sums
@@ -161,47 +165,16 @@ class Product(Multilinear):
 
     def facts(self, x: Args) -> Facts:
         known = [facts(a) for a in x]
-        found: set[str] = set()
-        scalars = [k for a, k in zip(x, known, strict=True) if a.is_scalar]
-        matrices = [a for a in x if not a.is_scalar]
-        if all(NONNEGATIVE in k for k in known):
-            found.add(POSITIVE if all(POSITIVE in k for k in known) else NONNEGATIVE)
-        if len(matrices) < 2 and all(WITHIN in k for k in known):
-            found.add(INSIDE if any(INSIDE in k for k in known) else WITHIN)
+        found = signs_of_product(x)
         if all(INTEGER in k for k in known):
-            found.add(INTEGER)
+            found |= {INTEGER}
+        matrices = [a for a in x if not a.is_scalar]
         if not matrices:
-            return frozenset(found)
-        for fact in (COLUMNS, ROWS):
-            if all(fact in k for k in known):
-                found.add(fact)
-        inner = [facts(a) for a in matrices]
-        positive = all(POSITIVE in k for k in scalars)
-        for fact in (INVERTIBLE, ORTHOGONAL, DIAGONAL):
-            if all(fact in k for k in inner) and (
-                fact == DIAGONAL or (not scalars if fact == ORTHOGONAL else positive)
-            ):
-                found.add(fact)
-        if len(matrices) == 1:
-            found |= inner[0] & {SYMMETRIC}
-            if all(NONNEGATIVE in k for k in scalars):
-                found |= inner[0] & ({PSD, SPD} if positive else {PSD})
-        elif _is_palindrome(matrices):
-            middle = matrices[len(matrices) // 2]
-            odd = len(matrices) % 2 == 1
-            if not odd or has(middle, SYMMETRIC):
-                found.add(SYMMETRIC)
-            if all(NONNEGATIVE in k for k in scalars) and (not odd or has(middle, PSD)):
-                outer = all(has(a, INVERTIBLE) for a in matrices)
-                found.add(SPD if outer and positive and (not odd or has(middle, SPD)) else PSD)
-        elif _is_projection(matrices):
-            found |= {SYMMETRIC, PSD} if all(NONNEGATIVE in k for k in scalars) else {SYMMETRIC}
-        elif len(matrices) == 2 and {a.op.name for a in matrices} & {"kron", "khatri_rao"}:
-            from matcalc.primitives.semidefinite import of_pair
+            return found
+        from matcalc.primitives.symmetry import of_product
 
-            pair = of_pair(*matrices)
-            found |= pair if all(NONNEGATIVE in k for k in scalars) else pair & {SYMMETRIC}
-        return frozenset(found)
+        found |= {fact for fact in (COLUMNS, ROWS) if all(fact in k for k in known)}
+        return found | of_product([k for a, k in zip(x, known, strict=True) if a.is_scalar], matrices)
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         from matcalc.primitives.reference import matrix_product
@@ -220,38 +193,15 @@ class Product(Multilinear):
         return out if scale is None else out * scale
 
 
-def _is_projection(factors: list[Expr]) -> bool:
-    """Whether a product is ``A*pinv(A)`` or ``pinv(A)*A``, an orthogonal projection."""
-    if len(factors) != 2:
-        return False
-    a, b = factors
-    return any(p.op.name == "pinv" and p.args[0] is x for x, p in ((a, b), (b, a)))
-
-
-def _is_palindrome(factors: list[Expr]) -> bool:
-    """Whether the product reads A*B*...*B'*A'."""
-    return all(mirrored(factors[i], factors[-1 - i]) for i in range(len(factors) // 2))
-
-
-def mirrored(a: Expr, b: Expr) -> bool:
-    """Whether one matrix is the transpose of the other, as can be seen from how they are put together."""
-    if a is b:
-        return has(a, SYMMETRIC)
-    if a.op is TRANSPOSE or b.op is TRANSPOSE:
-        return (a.args[0] is b if a.op is TRANSPOSE else b.args[0] is a) or (
-            a.op is b.op and mirrored(a.args[0], b.args[0])
-        )
-    if a.op is not b.op or len(a.args) != len(b.args) or a.shape != (b.cols, b.rows):
-        return False
-    if a.op is PRODUCT:
-        scalars = [[u for u in e.args if u.is_scalar] for e in (a, b)]
-        first, last = ([u for u in e.args if not u.is_scalar] for e in (a, b))
-        if scalars[0] != scalars[1] or len(first) != len(last):
-            return False
-        return all(mirrored(u, v) for u, v in zip(first, reversed(last), strict=True))
-    if a.op.name == "kron" or a.op is ADD or a.op is HADAMARD:
-        return all(u is v if u.is_scalar else mirrored(u, v) for u, v in zip(a.args, b.args, strict=True))
-    return False
+def signs_of_product(factors: Sequence[Expr]) -> Facts:
+    """What is known of the entries of a product from those of its factors."""
+    known = [facts(a) for a in factors]
+    found: Facts = NOTHING
+    if all(NONNEGATIVE in k for k in known):
+        found |= {POSITIVE if all(POSITIVE in k for k in known) else NONNEGATIVE}
+    if sum(not a.is_scalar for a in factors) < 2 and all(WITHIN in k for k in known):
+        found |= {INSIDE if any(INSIDE in k for k in known) else WITHIN}
+    return found
 
 
 @final

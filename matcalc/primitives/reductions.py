@@ -1,8 +1,7 @@
-"""Sums, means, maxima, traces, norms, and the softmax family."""
+"""Sums, means, maxima, traces and norms."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, final
 
 from matcalc.dims import ONE, SCALAR, Dim, Shape
@@ -19,15 +18,15 @@ from matcalc.facts import (
     signs_of_diagonal,
     size_of_entries,
 )
-from matcalc.primitives.algebra import add, power, product
+from matcalc.primitives.algebra import power, product
 from matcalc.primitives.base import AXIS, Args, Linear, Option, Primitive, Same, Sizes, Smooth, m, n, zeros
-from matcalc.primitives.elementwise import exp, sign
+from matcalc.primitives.elementwise import sign
 from matcalc.primitives.leaves import identity, ones, size
 from matcalc.primitives.products import inner, kron
-from matcalc.primitives.structure import diagonal, vec
+from matcalc.primitives.structure import vec
 
 
-class _Reduction(Primitive):
+class Reduction(Primitive):
     """Over all entries (axis None: a scalar), down the columns (0: a row) or along the rows (1: a column)."""
 
     fields: ClassVar[tuple[str, ...]] = ("axis",)
@@ -64,7 +63,7 @@ class _Reduction(Primitive):
 
 
 @final
-class Sum(_Reduction, Linear):
+class Sum(Reduction, Linear):
     """Sum of the entries: of all, down the columns (axis 0, a row) or along the rows (axis 1, a column).
 
     Rule     d sum(A) = sum(dA)
@@ -101,7 +100,7 @@ class Sum(_Reduction, Linear):
 
 
 @final
-class Mean(_Reduction, Linear):
+class Mean(Reduction, Linear):
     """Mean of the entries, along the axes of ``sum``.
 
     Rule     d mean(A) = mean(dA)
@@ -132,7 +131,7 @@ class Mean(_Reduction, Linear):
 
 
 @final
-class Max(_Reduction, Smooth):
+class Max(Reduction, Smooth):
     """Largest entry, along the axes of ``sum``.
 
     Rule     d max(A) = <argmax(A), dA>
@@ -144,6 +143,9 @@ class Max(_Reduction, Smooth):
     latex = r"\max"
     code = "{A}.max({axis})"
     kink = "where several entries are largest, max has the subgradient that shares equally among them, as PyTorch"
+
+    def shown_options(self, x: Args) -> tuple[str, ...]:  # max(x, 0) could be meant for the larger of x and 0
+        return (f"axis={self.axis}",) if self.axis is not None and x[0].cols is ONE else super().shown_options(x)
 
     def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
         chosen = make(ArgMax(self.axis), x)
@@ -159,7 +161,7 @@ class Max(_Reduction, Smooth):
 
 
 @final
-class ArgMax(_Reduction, Smooth):
+class ArgMax(Reduction, Smooth):
     """Indicator of the largest entry: 1 there and 0 elsewhere; equal shares where several are largest.
 
     Rule     d argmax(A) = 0
@@ -277,121 +279,6 @@ class Norm1(Smooth):
         return scalar(abs(x[0]).sum())
 
 
-class _Softmax(_Reduction, Smooth):
-    """By column; ``axis=1`` by row. A row vector goes as a whole, as a column does."""
-
-    axis: int
-
-    @classmethod
-    def from_call(cls, shapes: Sequence[Shape], options: tuple[Any, ...]) -> Primitive:
-        (axis,) = options
-        ((rows, cols),) = shapes
-        return cls(axis if axis is not None else 1 if rows is ONE and cols is not ONE else 0)
-
-    def shown_options(self, x: Args) -> tuple[str, ...]:
-        return () if self is type(self).from_call((x[0].shape,), (None,)) else (f"axis={self.axis}",)
-
-    def total(self, a: Expr) -> Expr:
-        """The sums along the axis."""
-        return OPERATORS["sum"](a) if a.shape[1 - self.axis] is ONE else Sum(self.axis)(a)
-
-    def spread(self, a: Expr, kept: Expr) -> Expr:
-        """Sums along the axis, brought to the shape of ``a`` (a scalar spreads by itself)."""
-        return kept if kept.is_scalar else self.over(a, kept)
-
-    def weighted(self, s: Expr, d: Expr) -> Expr:
-        """The sums of ``s .* d`` along the axis; of columns ``s'*d``."""
-        return inner(s, d) if s.shape[1 - self.axis] is ONE else Sum(self.axis)(s * d)
-
-
-@final
-class Softmax(_Softmax):
-    """Softmax ``exp(x)/sum(exp(x))`` of a column (of each column of a matrix).
-
-    Rule     d softmax(x) = softmax(x) .* (dx - softmax(x)'*dx)
-    Shapes   x in R^n -> R^n
-    Source   GBC16 4.1
-    """
-
-    name = "softmax"
-    code = "{rt}.softmax({A}, {axis})"
-    source = "GBC16 4.1"
-
-    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
-        return shapes[0]
-
-    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
-        return y * (dx[0] - self.spread(y, self.weighted(y, dx[0])))
-
-    def jacobian(self, i: int, y: Expr, x: Args) -> Expr:
-        # diag(s) - s*s' for each column (row) s, in blocks.
-        if y.shape[1 - self.axis] is ONE:
-            s = vec(y)
-        else:
-            khatri_rao = OPERATORS["khatri_rao"]
-            s = khatri_rao(identity(y.cols), y) if self.axis == 0 else khatri_rao(y.T, identity(y.rows))
-        return diagonal(vec(y)) - s @ s.T
-
-    def facts(self, x: Args) -> Facts:
-        return frozenset({POSITIVE, WITHIN}) | self.summed(x[0])
-
-    def value(self, sizes: Sizes, *x: Any) -> Any:
-        import numpy
-
-        from matcalc.primitives.reference import entrywise
-
-        e = entrywise(exp.value, x[0])
-        return e / numpy.sum(e, axis=self.axis, keepdims=True)
-
-
-@final
-class LogSumExp(_Softmax):
-    """``log(sum(exp(x)))`` of a column (of each column of a matrix: a row).
-
-    Rule     d logsumexp(x) = softmax(x)'*dx
-    Shapes   x in R^n -> R
-    Source   GBC16 4.1
-    """
-
-    name = "logsumexp"
-    code = "{rt}.logsumexp({A}, {axis})"
-    source = "GBC16 4.1"
-
-    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
-        return self.weighted(Softmax(self.axis)(x[0]), dx[0])
-
-    def value(self, sizes: Sizes, *x: Any) -> Any:
-        import mpmath
-        import numpy
-
-        from matcalc.primitives.reference import entrywise
-
-        return entrywise(mpmath.log, numpy.sum(entrywise(exp.value, x[0]), axis=self.axis, keepdims=True))
-
-
-@final
-class LogSoftmax(_Softmax):
-    """``x - logsumexp(x)`` of a column (of each column of a matrix).
-
-    Rule     d log_softmax(x) = dx - softmax(x)'*dx
-    Shapes   x in R^n -> R^n
-    Source   GBC16 4.1
-    """
-
-    name = "log_softmax"
-    code = "{rt}.log_softmax({A}, {axis})"
-    source = "GBC16 4.1"
-
-    def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
-        return shapes[0]
-
-    def differential(self, y: Expr, x: Args, dx: Args) -> Expr:
-        return add(dx[0], -self.spread(y, self.weighted(Softmax(self.axis)(x[0]), dx[0])))
-
-    def value(self, sizes: Sizes, *x: Any) -> Any:
-        return x[0] - LogSumExp(self.axis).value(sizes, *x)
-
-
 SUM, TRACE, NORM2, NORM1 = Sum(None), Trace(), Norm2(), Norm1()
 
 
@@ -414,13 +301,11 @@ __all__ = [
     "SUM",
     "TRACE",
     "ArgMax",
-    "LogSoftmax",
-    "LogSumExp",
     "Max",
     "Mean",
     "Norm1",
     "Norm2",
-    "Softmax",
+    "Reduction",
     "Sum",
     "Trace",
     "total",

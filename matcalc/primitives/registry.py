@@ -16,6 +16,7 @@ from matcalc.primitives import (
     matrix,
     products,
     reductions,
+    softmax,
     structure,
 )
 from matcalc.primitives.base import Option, Primitive, Zeros
@@ -47,7 +48,7 @@ PRIMITIVES: tuple[type[Primitive], ...] = (
     products.Kron, products.KhatriRao, products.Inner,
     Elementwise, maps.Mapped,
     reductions.Sum, reductions.Mean, reductions.Max, reductions.ArgMax, reductions.Trace,
-    reductions.Norm2, reductions.Norm1, reductions.Softmax, reductions.LogSumExp, reductions.LogSoftmax,
+    reductions.Norm2, reductions.Norm1, softmax.Softmax, softmax.LogSumExp, softmax.LogSoftmax,
     structure.Diagonal, structure.DiagonalPart, structure.Vec, structure.Reshape, structure.HCat, structure.VCat,
     structure.Slice, structure.Unit,
     matrix.Inv, matrix.Det, matrix.LogDet, matrix.Adj, matrix.Pinv, matrix.MatrixPower, matrix.Expm, matrix.ExpmFrechet,

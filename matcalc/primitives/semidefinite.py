@@ -25,16 +25,18 @@ from matcalc.facts import (
     SYMMETRIC,
     WITHIN,
     Facts,
+    closure,
     facts,
     has,
 )
-from matcalc.primitives.algebra import ADD, POWER, PRODUCT, TRANSPOSE, mirrored
+from matcalc.primitives.algebra import ADD, POWER, PRODUCT, TRANSPOSE, signs_of_product
 from matcalc.primitives.elementwise import sqrt
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Identity, Ones, const, number_of, size
 from matcalc.primitives.products import KHATRI_RAO
 from matcalc.primitives.reductions import NORM2, SUM
 from matcalc.primitives.structure import Diagonal, Vec
+from matcalc.primitives.symmetry import is_palindrome, mirrored
 
 _SQRT, _DIAGONAL, _VEC = Elementwise(sqrt, 0), Diagonal(), Vec()
 
@@ -78,7 +80,7 @@ def of_entries(terms: Sequence[Expr]) -> Facts:
             known: Facts = frozenset({WITHIN})
             ends = (Fraction(1), Fraction(1))
         else:
-            known = _of_product([*scalars, *matrices])
+            known = closure(signs_of_product([*scalars, *matrices]))
             ends = (Fraction(0 if NONNEGATIVE in known else -1), Fraction(1))
         bounded = WITHIN in known
         strict = (POSITIVE in known or (INSIDE in known and ends[0] < 0), INSIDE in known)
@@ -97,17 +99,6 @@ def of_entries(terms: Sequence[Expr]) -> Facts:
     if low is not None and high is not None and low >= -1 and high <= 1:
         found.add(INSIDE if (low > -1 or above) and (high < 1 or below) else WITHIN)
     return frozenset(found)
-
-
-def _of_product(factors: Sequence[Expr]) -> Facts:
-    """What is known of the entries of a product without its number."""
-    known = [facts(a) for a in factors]
-    found = set()
-    if all(NONNEGATIVE in k for k in known):
-        found.add(POSITIVE if all(POSITIVE in k for k in known) else NONNEGATIVE)
-    if sum(not a.is_scalar for a in factors) < 2 and all(WITHIN in k for k in known):
-        found.add(INSIDE if any(INSIDE in k for k in known) else WITHIN)
-    return frozenset(found | ({NONNEGATIVE} if POSITIVE in found else set()) | ({WITHIN} if INSIDE in found else set()))
 
 
 # Columns and rows that sum to one
@@ -163,10 +154,7 @@ def _is_semidefinite(p: Part) -> bool:
 
 def _is_gram(matrices: Sequence[Expr]) -> bool:
     """Whether a product of matrices is ``A*P*A'`` with a positive semidefinite P, or ``A*A'``."""
-    half = len(matrices) // 2
-    if not all(mirrored(matrices[i], matrices[-1 - i]) for i in range(half)):
-        return False
-    return len(matrices) % 2 == 0 or has(matrices[half], PSD)
+    return is_palindrome(matrices) and (len(matrices) % 2 == 0 or has(matrices[len(matrices) // 2], PSD))
 
 
 def _is_below(taken: Part, over: Part) -> bool:
@@ -203,7 +191,7 @@ def _cauchy(inner: Sequence[Expr], outer: Sequence[Expr], ratio: dict[Expr, Frac
     half = len(inner) // 2
     if len(inner) % 2 or inner[half - 1].cols is not ONE:
         return False
-    if not all(mirrored(inner[i], inner[-1 - i]) for i in range(half)):
+    if not is_palindrome(inner):
         return False
     if of_identity:
         x = PRODUCT(*inner[:half])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
-from matcalc.dims import shape_text
-from matcalc.errors import LimitError
+from matcalc.dims import ONE, shape_text
+from matcalc.errors import ArgumentError, LimitError
 from matcalc.expr import Expr, substitute
 from matcalc.primitives.leaves import differential_of
-from matcalc.printing.parts import name_parts, names_in
+from matcalc.printing.parts import lengths, name_parts, names_in
 from matcalc.printing.printer import Printer
+from matcalc.printing.quantities import logistic, with_quantities
+from matcalc.printing.style import Style
 from matcalc.printing.text import printer
 
 if TYPE_CHECKING:
@@ -18,23 +20,71 @@ if TYPE_CHECKING:
 
 
 _SHORT = 40  # characters of the left side of a differential
+_LETTERS = "sp"  # for sigmoid(z) in its slope
+_NEVER = 1 << 60  # characters that no name saves
 
 
-def definitions(
-    results: Mapping[str, Expr], preferred: Mapping[Expr, str] | None = None, taken: Iterable[str] = ()
-) -> dict[Expr, str]:
-    """The names of the parts of ``results``, in order of computation."""
-    roots = list(results.values())
-    return name_parts(roots, preferred, {*taken, *names_in(roots), *results})
+class Options(TypedDict, total=False):
+    """Those of :func:`presented`."""
+
+    preferred: Mapping[Expr, str] | None
+    own: Mapping[Expr, str] | None
+    parts: str | bool
+    style: Style | None
+    about: Iterable[Expr]
 
 
-def document(
+class Presented(NamedTuple):
+    """Results as they are printed, and the names of their parts in order of computation."""
+
+    results: dict[str, Expr]
+    named: dict[Expr, str]
+
+
+def presented(
     results: Mapping[str, Expr],
     *,
     preferred: Mapping[Expr, str] | None = None,
+    own: Mapping[Expr, str] | None = None,
     taken: Iterable[str] = (),
-    unicode: bool = False,
-    parts: bool = True,
+    parts: str | bool = True,
+    style: Style | None = None,
+    about: Iterable[Expr] = (),
+) -> Presented:
+    """Results in a style, with names for their parts.
+
+    ``own``        the quantities that the user has named
+    ``preferred``  names of further nodes, for those that get one
+    ``parts``      whether parts are named; "own": only by the user's names
+    ``about``      what was differentiated
+    """
+    if parts not in (True, False, "own"):
+        raise ArgumentError(f"{parts!r} is no choice of names", hint='there is True, False and "own"')
+    exprs = list(results.values())
+    if style is not None:
+        exprs = style.primed(exprs, about)
+    names: dict[Expr, str] = {}
+    if parts and own:
+        exprs, names = with_quantities(exprs, own)
+    known = {**(preferred or {}), **(own or {})}
+    if style is not None and style.rewrites:
+        spelled = style.spelled([*exprs, *known], known)
+        exprs = [spelled[e] for e in exprs]
+        names, known = ({spelled[e]: name for e, name in found.items()} for found in (names, known))
+    found = dict(zip(results, exprs, strict=True))
+    if not parts:
+        return Presented(found, {})
+    if parts is True:
+        sigmoid = logistic(exprs, lengths(exprs, names))
+        free = next((name for name in _LETTERS if name not in {*taken, *names_in(exprs), *results}), "")
+        if sigmoid is not None and sigmoid not in names and free:
+            names[sigmoid] = known[sigmoid] = free if sigmoid.cols is ONE else free.upper()
+    saving = None if parts is True else _NEVER
+    return Presented(found, name_parts(exprs, known, {*taken, *names_in(exprs), *results}, saving=saving, own=names))
+
+
+def document(
+    results: Mapping[str, Expr], *, taken: Iterable[str] = (), unicode: bool = False, **options: Unpack[Options]
 ) -> str:
     """The results as text; a single one stands without its name.
 
@@ -42,7 +92,7 @@ def document(
              where
                z0 = ...
     """
-    named = definitions(results, preferred, taken) if parts else {}
+    results, named = presented(results, taken=taken, **options)
     lines, where = _lines(results, named, printer(named, unicode=unicode, taken=taken))
     out = [f"{label} = {line}" if label else line for label, line in lines]
     if where:
@@ -52,12 +102,7 @@ def document(
 
 
 def latex_document(
-    results: Mapping[str, Expr],
-    *,
-    preferred: Mapping[Expr, str] | None = None,
-    taken: Iterable[str] = (),
-    parts: bool = True,
-    left: str = "",
+    results: Mapping[str, Expr], *, taken: Iterable[str] = (), left: str = "", **options: Unpack[Options]
 ) -> str:
     """The results in LaTeX; on several lines as an ``aligned`` block, so it stands within mathematics.
 
@@ -65,7 +110,7 @@ def latex_document(
     """
     from matcalc.printing.latex import aligned, latex
 
-    named = definitions(results, preferred, taken) if parts else {}
+    results, named = presented(results, taken=taken, **options)
     if len(results) == 1 and not named:
         return (f"{left} = " if left else "") + latex(next(iter(results.values())))
     labels = [""] if len(results) == 1 else list(results)
@@ -87,38 +132,49 @@ def _lines(results: Mapping[str, Expr], named: Mapping[Expr, str], printer: Prin
 # -- what matcalc/results/ shows
 
 
-def _of(g: Derivative) -> tuple[dict[str, Expr], Mapping[Expr, str], set[str]]:
-    return g.labelled, g.of.program.names, g.of.taken | {v.op.name for v in g.directions}
+def _of(
+    g: Derivative, parts: str | bool, names: Mapping[Expr, str] | None, style: Style | None
+) -> tuple[dict[str, Expr], set[str], Options]:
+    program = g.of.program
+    options = Options(
+        preferred={**(names or {}), **program.names}, own=program.names, parts=parts, style=style, about=[g.of.form]
+    )
+    return g.labelled, g.of.taken | {v.op.name for v in g.directions}, options
 
 
 def block(
     g: Derivative,
     *,
     unicode: bool = False,
-    parts: bool = True,
+    parts: str | bool = True,
     names: Mapping[Expr, str] | None = None,
     head: bool = False,
+    style: Style | None = None,
 ) -> str:
     """A result as text, with ``head`` after its left side."""
-    results, preferred, taken = _of(g)
+    results, taken, options = _of(g, parts, names, style)
     left = _left(g, printer(unicode=unicode, taken=g.of.taken)) if head else ""
-    body = document(results, preferred={**(names or {}), **preferred}, taken=taken, unicode=unicode, parts=parts)
+    body = document(results, taken=taken, unicode=unicode, **options)
     return f"{left} = {body}" if left else body
 
 
 def latex_block(
-    g: Derivative, *, parts: bool = True, names: Mapping[Expr, str] | None = None, head: bool = False
+    g: Derivative,
+    *,
+    parts: str | bool = True,
+    names: Mapping[Expr, str] | None = None,
+    head: bool = False,
+    style: Style | None = None,
 ) -> str:
     """A result in LaTeX, with ``head`` after its left side."""
     from matcalc.printing.latex import LatexPrinter
 
-    results, preferred, taken = _of(g)
-    preferred = {**(names or {}), **preferred}
+    results, taken, options = _of(g, parts, names, style)
     if g.left is None:
-        return latex_document(results, preferred=preferred, taken=taken, parts=parts)
+        return latex_document(results, taken=taken, **options)
     results = {label: _upright(g, e) for label, e in results.items()}
     left = _left(g, LatexPrinter(None, g.of.taken)) if head else ""
-    return latex_document(results, preferred=preferred, taken=taken, parts=parts, left=left)
+    return latex_document(results, taken=taken, left=left, **options)
 
 
 def _upright(g: Derivative, e: Expr) -> Expr:
@@ -140,30 +196,31 @@ def _left(g: Derivative, style: Printer) -> str:
     return style.differential_of("f")
 
 
-def as_dict(g: Derivative) -> dict[str, Any]:
+def as_dict(g: Derivative, *, parts: str | bool = True, style: Style | None = None) -> dict[str, Any]:
     """A result as plain data: each closed form with text, Unicode, LaTeX and shape; ``parts`` is what they name."""
     from matcalc.printing.latex import LatexPrinter
 
-    results, preferred, taken = _of(g)
-    named = definitions(results, preferred, taken)
-    styles = {
+    results, taken, options = _of(g, parts, None, style)
+    results, named = presented(results, taken=taken, **options)
+    printers = {
         "text": printer(named, taken=taken),
         "unicode": printer(named, unicode=True, taken=taken),
         "latex": LatexPrinter({_upright(g, e): name for e, name in named.items()}, taken),
     }
 
     def entry(e: Expr, part: bool) -> dict[str, Any]:
-        forms = {style: _upright(g, e) if style == "latex" else e for style in styles}
-        shown = {style: p.definition(forms[style]) if part else p.print(forms[style]) for style, p in styles.items()}
-        return {"shape": shape_text(e.shape), **shown}
+        forms = {name: _upright(g, e) if name == "latex" else e for name in printers}
+        texts = {name: p.definition(forms[name]) if part else p.print(forms[name]) for name, p in printers.items()}
+        return {"shape": shape_text(e.shape), **texts}
 
-    for style, p in styles.items():
-        p.prepare([_upright(g, e) if style == "latex" else e for e in results.values()])
+    for name, p in printers.items():
+        p.prepare([_upright(g, e) if name == "latex" else e for e in results.values()])
+    entries = dict(zip(g.entries, results.values(), strict=True))
     return {
         "expression": str(g.of),
         "inferred": g.of.inferred,
         "warnings": g.of.warnings,
         "notes": g.notes,
-        g.key: {name: entry(e, part=False) for name, e in g.entries.items()},
+        g.key: {name: entry(e, part=False) for name, e in entries.items()},
         "parts": {name: entry(e, part=True) for e, name in named.items()},
     }

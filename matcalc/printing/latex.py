@@ -24,6 +24,7 @@ from matcalc.printing.printer import (
     PRODUCT,
     Printed,
     Printer,
+    determinant_like,
 )
 from matcalc.syntax.spelling import GREEK
 
@@ -205,7 +206,7 @@ class LatexPrinter(Printer):
 
     def elementwise(self, node: Expr) -> Printed:
         op: Any = node.op
-        if op.function.kind == "known" and op.function.name == "abs":
+        if op.function.kind == "known" and op.function.name == "abs" and not determinant_like(node):
             return Printed(self.around(r"\lvert ", self.done[node.args[0]].text, r" \rvert"), ATOM)
         if op.function.kind == "known" and op.function.name == "sqrt":
             return Printed(rf"\sqrt{{{self.done[node.args[0]].text}}}", ATOM)

@@ -13,9 +13,7 @@ from matcalc.syntax.spelling import GREEK, UNICODE, canonical
 _NO_COMMAND = frozenset(
     ("omicron", "Alpha", "Beta", "Epsilon", "Zeta", "Eta", "Iota", "Kappa", "Mu", "Nu", "Omicron", "Rho", "Tau", "Chi")
 )  # these look like Latin letters, and LaTeX writes them so
-_LETTER = {
-    name: letter for letter, name in UNICODE.items() if name in GREEK - _NO_COMMAND and letter not in "ςϑϕϖϱϵµ"
-}
+_LETTER = {name: letter for letter, name in UNICODE.items() if name in GREEK - _NO_COMMAND and letter not in "ςϑϕϖϱϵµ"}
 _ACCENTS = ("hat", "bar", "tilde")
 _LOWERED = dict(zip("0123456789ijklmnpst", "₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙₚₛₜ", strict=True))
 

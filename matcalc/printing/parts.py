@@ -6,7 +6,7 @@ prints in as many characters as it has nodes, times a constant.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from matcalc.derivation import name_nodes
@@ -36,16 +36,18 @@ def name_parts(
     excluded: Container[Expr] = (),
     letter: str = "z",
     saving: int | None = None,
+    own: Collection[Expr] = (),
 ) -> dict[Expr, str]:
     """Names for parts of ``roots``, in order of computation: z0, z1, ... (Z2 for a matrix), or as in ``preferred``.
 
-    A part is named when that saves ``saving`` characters (any, for one that the user named), or to keep lines short.
-    Nodes that are ``known`` have names already; those that are ``excluded`` get none.
+    A part is named when that saves ``saving`` characters (any, for one in ``preferred``), or to keep lines short.
+    Nodes that are ``known`` have names already; those that are ``excluded`` get none, and the user's ``own`` always.
     """
     preferred = preferred or {}
     order = [node for node in postorder(roots, stop=known.__contains__) if node not in known]
     forced = clashing_loops(order)
-    written_out = _written_out(order, roots) if len(order) >= 8 else 0
+    forced |= {node for node in order if node in own}
+    written_out = _written_out(order, roots, forced) if len(order) >= 8 else 0
     if written_out <= SHORT and not forced:
         return {}
     if saving is None:
@@ -70,6 +72,8 @@ def name_parts(
             of_variables.add(node)
 
     def nameable(e: Expr) -> bool:
+        if isinstance(e.op, Transpose) and e.args[0].op.is_variable:  # W' says more than any name for it
+            return False
         return bool(e.args) and e not in excluded and not free_indices(e) and not is_reciprocal(e)
 
     def shown(e: Expr) -> int:
@@ -133,12 +137,21 @@ def names_in(roots: Iterable[Expr]) -> set[str]:
     return found
 
 
-def _written_out(order: Sequence[Expr], roots: Sequence[Expr]) -> int:
-    """The length without any names."""
+def lengths(roots: Iterable[Expr], named: Container[Expr] = ()) -> dict[Expr, int]:
+    """The length of the text of each node under ``roots``, nearly, where those that are ``named`` stand as a name."""
+    length: dict[Expr, int] = {}
+    for node in postorder(roots):
+        length[node] = min(_length(node, lambda e: NAME if e in named else length[e]), _HUGE)
+    return length
+
+
+def _written_out(order: Sequence[Expr], roots: Sequence[Expr], named: Collection[Expr]) -> int:
+    """The length of the results without any names but those of the ``named``, or of the longest of what these are."""
     length: dict[Expr, int] = {}
     for node in order:
-        length[node] = min(_length(node, lambda e: length.get(e, NAME)), _HUGE)
-    return sum(length.get(r, NAME) for r in roots)
+        length[node] = min(_length(node, lambda e: NAME if e in named else length.get(e, NAME)), _HUGE)
+    together = sum(NAME if r in named else length.get(r, NAME) for r in roots)
+    return max([together, *[length[e] for e in named if e in length]])
 
 
 def _length(node: Expr, measure: Callable[[Expr], int]) -> int:

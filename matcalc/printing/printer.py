@@ -394,6 +394,11 @@ class Printer:
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
+def determinant_like(node: Expr) -> bool:
+    """Whether bars around an absolute value could be read as a determinant."""
+    return node.rows is node.cols and not node.is_scalar
+
+
 def divided(pieces: Sequence[str]) -> bool:
     """Whether a product so far ends with a divisor: what follows must not be read as part of it."""
     return len(pieces) > 1 and pieces[-2].endswith("/")

@@ -9,7 +9,7 @@ from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.products import Inner, Kron
 from matcalc.primitives.registry import CALLS
 from matcalc.printing.names import unicode_name
-from matcalc.printing.printer import ATOM, POSTFIX, POWER, PRODUCT, Printed, Printer, divided
+from matcalc.printing.printer import ATOM, POSTFIX, POWER, PRODUCT, Printed, Printer, determinant_like, divided
 from matcalc.syntax.spelling import ALIASES, GREEK
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -94,7 +94,8 @@ class UnicodePrinter(Printer):
     def elementwise(self, node: Expr) -> Printed:
         op: Any = node.op
         inside = self.done[node.args[0]].text
-        if op.function.kind == "known" and op.function.name == "abs" and "|" not in inside:
+        bars = op.function.kind == "known" and op.function.name == "abs" and "|" not in inside
+        if bars and not determinant_like(node):
             return Printed(f"|{inside}|", ATOM)
         return super().elementwise(node)
 

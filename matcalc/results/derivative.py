@@ -14,7 +14,7 @@ from matcalc.dims import Shape
 from matcalc.errors import ArgumentError, UnknownNameError
 from matcalc.expr import Expr, postorder
 from matcalc.facts import NONNEGATIVE, POSITIVE, has
-from matcalc.primitives.algebra import POWER
+from matcalc.primitives.algebra import POWER, transpose
 from matcalc.primitives.functions import Defined, Elementwise
 from matcalc.primitives.leaves import number_of
 from matcalc.primitives.loops import IndexedSum, free_indices
@@ -47,6 +47,9 @@ class Derivative(ABC):
     kind: ClassVar[str]  # what it is, for people: "gradient"
     key: ClassVar[str]  # under which its closed forms stand in JSON
     letter: ClassVar[str]  # of the labels
+    usual: ClassVar[str] = ""  # its layout, where it is one of those on which books differ
+    other_letter: ClassVar[str] = ""  # of the labels in the other layout
+    layout: str = ""
 
     def __init__(self, of: Formula, variables: Mapping[str, Expr]) -> None:
         self.of = of
@@ -57,9 +60,34 @@ class Derivative(ABC):
     def derive(self) -> dict[str, Expr]:
         """The closed forms, simplified."""
 
+    @property
+    def turned(self) -> bool:
+        """Whether it stands in the layout that is not its usual one, as a transpose."""
+        return self.layout != self.usual
+
+    @property
+    def symbol(self) -> str:
+        """The letter of the labels in this layout."""
+        return self.other_letter if self.turned else self.letter
+
+    def laid(self, e: Expr) -> Expr:
+        """A closed form of the usual layout in the one that is asked for; and the other way round."""
+        return simplify(transpose(e)) if self.turned else e
+
+    def unlaid(self, name: str) -> Expr:
+        """A closed form in its usual layout."""
+        return transpose(self.exprs[name]) if self.turned else self.exprs[name]
+
+    def record_layout(self, record: Derivation) -> None:
+        """Adds to the results of a derivation their transposes, in the other layout."""
+        for name, x in self.variables.items() if self.turned else ():
+            found = simplify(self.unlaid(name))
+            label = self.label(name)
+            record.results.append(Step(f"{self.layout} layout", self.exprs[name], transpose(found), x, label=label))
+
     def label(self, name: str, letter: str = "") -> str:
         """Under which name a closed form is printed where there are several: d_W, H_W_b."""
-        letter, taken = letter or self.letter, self.of.taken
+        letter, taken = letter or self.symbol, self.of.taken
         while any(labelled(letter, other.split(",")) in taken for other in self.exprs):
             letter = letter[0] + letter  # for all of them the same
         return labelled(letter, name.split(","))
@@ -148,6 +176,8 @@ class Derivative(ABC):
             out += [s for s in said if s and s not in out]
         written = any(isinstance(node.op, IndexedSum) for node in postorder([self.of.expr]))
         reason = next((r for e in self.exprs.values() if written and (r := loop_reason(e))), None)
+        if self.turned:
+            out.append(f"in {self.layout} layout: the transpose of the {self.kind} in {self.usual} layout")
         return [*out, reason] if reason else out
 
     def absent(self) -> list[str]:
@@ -160,22 +190,40 @@ class Derivative(ABC):
         ]
 
     def text(
-        self, *, unicode: bool = False, parts: bool = True, names: Mapping[Expr, str] | None = None, head: bool = False
+        self,
+        *,
+        unicode: bool = False,
+        parts: str | bool = True,
+        names: Mapping[Expr, str] | None = None,
+        head: bool = False,
+        **spelling: str | None,
     ) -> str:
-        """The closed form; repeated long parts are named below it unless ``parts`` is False. It parses back.
+        """The closed form; repeated long parts, and those that the program names, are named below it. It parses back.
 
-        ``names``  preferred names of parts, such as those of the steps (``steps.names``)
-        ``head``   of a differential: whether its left side is written, ``d(X^-1) = ...``, as ``str`` does
+        ``parts``     False: everything is written out; "own": only the names of the program are used
+        ``names``     preferred names of parts, such as those of the steps (``steps.names``)
+        ``head``      of a differential: whether its left side is written, ``d(X^-1) = ...``, as ``str`` does
+        ``spelling``  products="diag" or "hadamard", quotients="over" or "diag", scalars="tr", "inner" or "sum",
+                      slopes="closed" or "prime"; what is not chosen is as short as it can be
         """
         from matcalc.printing.document import block
+        from matcalc.printing.style import Style
 
-        return block(self, unicode=unicode, parts=parts, names=names, head=head)
+        return block(self, unicode=unicode, parts=parts, names=names, head=head, style=Style.of(spelling))
 
-    def latex(self, *, parts: bool = True, names: Mapping[Expr, str] | None = None, head: bool = False) -> str:
-        """The closed form in LaTeX (amsmath)."""
+    def latex(
+        self,
+        *,
+        parts: str | bool = True,
+        names: Mapping[Expr, str] | None = None,
+        head: bool = False,
+        **spelling: str | None,
+    ) -> str:
+        """The closed form in LaTeX (amsmath), with the options of :meth:`text`."""
         from matcalc.printing.document import latex_block
+        from matcalc.printing.style import Style
 
-        return latex_block(self, parts=parts, names=names, head=head)
+        return latex_block(self, parts=parts, names=names, head=head, style=Style.of(spelling))
 
     @property
     def left(self) -> Expr | None:
@@ -217,7 +265,8 @@ class Derivative(ABC):
 
     @property
     def title(self) -> str:
-        return f"{self.kind[0].upper()}{self.kind[1:]} by {', '.join(self.variables)} of {self.of}"
+        said = f" in {self.layout} layout" if self.turned else ""
+        return f"{self.kind[0].upper()}{self.kind[1:]}{said} by {', '.join(self.variables)} of {self.of}"
 
     @property
     def function(self) -> str:
@@ -228,11 +277,12 @@ class Derivative(ABC):
     def check(self, *, seed: int = 0) -> Report:
         """Numerical verification. The report prints."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """All that is known of the result, as plain data for JSON."""
+    def as_dict(self, *, parts: str | bool = True, **spelling: str | None) -> dict[str, Any]:
+        """All that is known of the result, as plain data for JSON, with the options of :meth:`text`."""
         from matcalc.printing.document import as_dict
+        from matcalc.printing.style import Style
 
-        return as_dict(self)
+        return as_dict(self, parts=parts, style=Style.of(spelling))
 
     def __str__(self) -> str:
         return self.text(head=True)
@@ -244,29 +294,46 @@ class Derivative(ABC):
         return f"$\\displaystyle {self.latex(head=True)}$"
 
 
+NUMERATOR, DENOMINATOR = "numerator", "denominator"
+
+
+def layout_of(asked: str | None, usual: str) -> str:
+    """Raises   ArgumentError when there is no such layout"""
+    if asked not in (None, NUMERATOR, DENOMINATOR):
+        raise ArgumentError(f"{asked!r} is no layout", hint=f"there is {NUMERATOR} and {DENOMINATOR}")
+    return asked or usual
+
+
 class Gradient(Derivative):
-    """Gradients of one scalar by one or several variables, ``df = <g, dX>``."""
+    """Gradients of one scalar by one or several variables, ``df = <g, dX>``; in numerator layout their transposes."""
 
     kind = "gradient"
     key = "gradients"
     letter = "d"
+    usual = DENOMINATOR
+    other_letter = "D"
+
+    def __init__(self, of: Formula, variables: Mapping[str, Expr], layout: str | None = None) -> None:
+        self.layout = layout_of(layout, self.usual)
+        super().__init__(of, variables)
 
     def derive(self) -> dict[str, Expr]:
         found = gradient(self.of.form, list(self.variables.values()), tidy=simplify)
-        return {name: simplify(found[x]) for name, x in self.variables.items()}
+        return {name: self.laid(simplify(found[x])) for name, x in self.variables.items()}
 
     def record(self) -> Derivation:
         """The derivation: computational graph, differentials, back-substitution, trace rules."""
         record = Derivation()
         preferred = self.of.program.names
         gradient(self.of.form, list(self.variables.values()), tidy=simplify, record=record, preferred=preferred)
+        self.record_layout(record)
         return record
 
     def check(self, *, seed: int = 0) -> Report:
         """The gradient test (Taylor remainders) and an independent check."""
         from matcalc.checks.taylor import check_gradient
 
-        by_variable = {x: self.exprs[name] for name, x in self.variables.items()}
+        by_variable = {x: self.unlaid(name) for name, x in self.variables.items()}
         return check_gradient(self.of.expr, by_variable, seed=seed)
 
 
@@ -284,4 +351,4 @@ def listed(names: Iterable[str], most: int = 20) -> str:
     return ", ".join(all_names[:most]) + (f" and {rest} more" if rest > 0 else "") or "no variable in it"
 
 
-__all__ = ["LIMIT", "Derivative", "Functions", "Gradient", "listed"]
+__all__ = ["DENOMINATOR", "LIMIT", "NUMERATOR", "Derivative", "Functions", "Gradient", "layout_of", "listed"]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from matcalc.dims import Shape, shape_text
-from matcalc.errors import DeclarationError, MatcalcError, UnknownNameError
+from matcalc.errors import MatcalcError, UnknownNameError
 from matcalc.expr import Expr, postorder, substitute
-from matcalc.facts import ATTRIBUTES, COLUMNS, CONSTANT, INTEGER, ONEHOT, ROWS, STOCHASTIC, has
+from matcalc.facts import ATTRIBUTES, COLUMNS, ROWS
 from matcalc.primitives.functions import Defined
-from matcalc.primitives.leaves import Size, var
+from matcalc.primitives.leaves import Size
 from matcalc.primitives.maps import Map, Mapped
+from matcalc.results.asked import as_scalar, asked, cut
 from matcalc.results.derivative import Functions, Gradient, listed
 from matcalc.results.gauss_newton import GaussNewton, GaussNewtonProduct
 from matcalc.results.matrices import Hessian, Jacobian
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from matcalc.lowering import Compiled
 
 
-_SUMS = frozenset({COLUMNS, ROWS, STOCHASTIC, ONEHOT})
-
-
 class Formula:
     """An expression of the language with the kinds and shapes of its names. Made by :func:`matcalc.parse`."""
 
@@ -42,6 +39,10 @@ class Formula:
     def read(cls, text: str, where: str | None = None, *, wrt: Sequence[str] = (), scalar: bool = False) -> Formula:
         """The formula that ``text`` is; ``wrt`` and ``scalar`` help to find the kinds of undeclared names."""
         return cls(parse(text, where, wrt=wrt, scalar=scalar), where)
+
+    def made_of(self, program: Program) -> Formula:
+        """The formula of a program that was made from this one's."""
+        return Formula(program, self.where)
 
     @property
     def expr(self) -> Expr:
@@ -94,6 +95,12 @@ class Formula:
     def refuse_member(self, name: str) -> None:
         """Says of ``w_p`` what it is a member of."""
         base, _, index = name.partition("_")
+        for family, member in self.program.columns.items():
+            if member.partition("_")[0] == name:
+                raise UnknownNameError(
+                    f"{name} does not occur in the expression, only its members {member} do",
+                    hint=f"they are the columns of {family}: differentiate by {family}",
+                )
         whole = next((w for w, member in self.program.columns.items() if member.partition("_")[0] == base), base)
         if len(index) != 1 or whole not in self.program.variables or self.program.variables[whole].is_scalar:
             return
@@ -103,23 +110,27 @@ class Formula:
             hint=f"differentiate by {whole}: {what} {index} of the gradient G, G{place}, is the gradient by {name}",
         )
 
-    def gradient(self, *wrt: str) -> Gradient:
+    def gradient(self, *wrt: str, layout: str | None = None) -> Gradient:
         """The gradients by the named variables (``"W"``, or ``"W, b"`` for several).
+
+        ``layout``  "numerator" for their transposes, a row for a column; "denominator" is the shape of the variable
 
         Where undeclared names can be so read that the expression is a scalar, they are (``C`` in ``C*sum(x)``).
 
         Raises   NotScalarError when the expression is not a scalar, UnknownNameError when a name does not occur,
                  DeclarationError when a name is declared constant or stands for a whole number
         """
-        of, variables = self.scalar(wrt).asked(wrt)
-        return Gradient(of, variables)
+        of, variables = asked(as_scalar(self, wrt), wrt)
+        return Gradient(of, variables, layout)
 
-    def jacobian(self, *wrt: str) -> Jacobian:
+    def jacobian(self, *wrt: str, layout: str | None = None) -> Jacobian:
         """The Jacobians by the named variables, ``d vec(F) = J*d vec(X)``; vec stacks columns.
+
+        ``layout``  "denominator" for their transposes; "numerator" is J itself
 
         Raises   UnknownNameError, DeclarationError as :meth:`gradient`
         """
-        return Jacobian(*self.asked(wrt))
+        return Jacobian(*asked(self, wrt), layout)
 
     def hessian(self, *wrt: str, weights: str | None = None) -> Hessian:
         """The Hessian by the named variables: of several the blocks by each pair of them.
@@ -129,7 +140,7 @@ class Formula:
 
         Raises   UnknownNameError, DeclarationError as :meth:`gradient`
         """
-        of, variables = self.scalar(wrt, forced=False).asked(wrt)
+        of, variables = asked(as_scalar(self, wrt, forced=False), wrt)
         return Hessian(of, variables, weights)
 
     def gauss_newton(self, *wrt: str, at: str | None = None) -> GaussNewton:
@@ -139,128 +150,34 @@ class Formula:
 
         Raises   NotScalarError when the loss is not a scalar, and as :meth:`gradient`
         """
-        return GaussNewton(*self.cut(wrt, at))
+        return GaussNewton(*cut(self, wrt, at))
 
     def differential(self, *wrt: str) -> Differential:
         """The differential by the named variables, linear in their differentials dX."""
-        return Differential(*self.asked(wrt))
+        return Differential(*asked(self, wrt))
 
     def jvp(self, *wrt: str, direction: str | None = None) -> JacobianProduct:
         """The product J*v of the Jacobian with a direction, of the shape of the expression; J is not formed.
 
         ``direction``  the name of v, for several variables the names ``"v, w"``
         """
-        return JacobianProduct(*self.asked(wrt), direction)
+        return JacobianProduct(*asked(self, wrt), direction)
 
     def vjp(self, *wrt: str, direction: str | None = None) -> TransposedProduct:
         """The products J'*u of the transposed Jacobians with a cotangent u, of the shapes of the variables."""
-        return TransposedProduct(*self.asked(wrt), direction)
+        return TransposedProduct(*asked(self, wrt), direction)
 
     def hvp(self, *wrt: str, direction: str | None = None) -> HessianProduct:
         """The product H*v of the Hessian of a scalar with a direction, of the shape of the variable.
 
         Raises   NotScalarError when the expression is not a scalar
         """
-        of, variables = self.scalar(wrt).asked(wrt)
+        of, variables = asked(as_scalar(self, wrt), wrt)
         return HessianProduct(of, variables, direction)
 
     def gnvp(self, *wrt: str, at: str | None = None, direction: str | None = None) -> GaussNewtonProduct:
         """The product G*v of the Gauss-Newton matrix with a direction, of the shape of the variable."""
-        return GaussNewtonProduct(*self.cut(wrt, at), direction)
-
-    def scalar(self, wrt: Sequence[str], *, forced: bool = True) -> Formula:
-        """The formula, so read that it is a scalar where its undeclared names allow that.
-
-        Unless that is ``forced``, the names ``wrt`` keep their kinds: ``X*X`` by X is of a matrix.
-        """
-        if self.expr.is_scalar:
-            return self
-        names = split_names(wrt)
-        as_scalar = Formula.read(self.program.source, self.where, wrt=names, scalar=True)
-        if not as_scalar.expr.is_scalar:
-            return self
-        own, other = (f.program.variables for f in (self, as_scalar))
-        kept = all(own[name].is_scalar == other[name].is_scalar for name in names if name in own and name in other)
-        return as_scalar if forced or kept else self
-
-    def asked(self, wrt: Sequence[str]) -> tuple[Formula, dict[str, Expr]]:
-        """The variables that are asked about; assigned quantities among them are held as variables of the formula."""
-        names = split_names(wrt)
-        if not names:
-            raise UnknownNameError(
-                "no variable is given to differentiate by", hint=f"there is {listed(self.variables)}"
-            )
-        of = self.holding([name for name in names if name in self.program.definitions], names).moving(names)
-        variables = {name: of.variable(name) for name in names}
-        for name, x in variables.items():
-            for fact, said in ((CONSTANT, "declared constant"), (INTEGER, "a whole number here")):
-                if x.op.is_variable and has(x, fact):
-                    raise DeclarationError(f"{name} is {said}, so nothing is differentiated by it")
-        return of, variables
-
-    def cut(self, wrt: Sequence[str], at: str | None) -> tuple[Formula, dict[str, Expr], Formula, str]:
-        """The formula as loss of a net: its variables, the loss as a formula in the net's output, and that's name."""
-        whole = self.scalar(wrt)
-        names = list(whole.program.definitions)
-        if at is None:
-            if len(names) != 1:
-                there = (
-                    listed(names)
-                    if names
-                    else "none; write the output of the net as u = ...; and the loss of u after it"
-                )
-                raise UnknownNameError(
-                    "it is not said which quantity is the output of the net", hint=f"name it: there is {there}"
-                )
-            at = names[0]
-        known = canonical(at)
-        if known not in whole.program.definitions:
-            raise UnknownNameError(
-                f"{at} is no quantity that the program assigns",
-                hint=f"there is {listed(names)}"
-                if names
-                else "write the output of the net as u = ...; and the loss of u after it",
-            )
-        of, variables = whole.asked(wrt)
-        if known in variables:
-            raise UnknownNameError(f"{known} is the output of the net", hint="differentiate by what it depends on")
-        loss = of.holding([known], list(variables))
-        if loss.program.definitions.get(known) is None and loss.variable(known) not in postorder([loss.expr]):
-            raise UnknownNameError(f"the loss does not hold {known}", hint=f"there is {listed(loss.variables)}")
-        return of, variables, loss, known
-
-    def holding(self, names: Sequence[str], wrt: Sequence[str]) -> Formula:
-        """The formula with quantities that the program assigns as variables of their own: what they are is forgotten.
-
-        The text is read again, as the graph need not show them: ``z = x'; z*z'`` is ``x'*x``.
-        """
-        if not names:
-            return self
-        program = parse(self.program.source, self.where, wrt=wrt, scalar=True, held=names)
-        held = [program.definitions.pop(name) for name in names]
-        program.names = {e: name for e, name in program.names.items() if e not in held}
-        occurring = set(postorder([program.expr, *program.definitions.values(), *held]))
-        program.variables = {n: v for n, v in program.variables.items() if v in occurring}
-        program.inferred = [f"{name} in {shape_text(v.shape)}" for name, v in program.variables.items()]
-        return Formula(program, self.where).moving(wrt)
-
-    def moving(self, names: Sequence[str]) -> Formula:
-        """The formula with nothing known of the sums of the named variables: those that move do so in any direction."""
-        own = self.program.variables
-        loose = {}
-        for name in names:
-            x = own.get(name)
-            if x is not None and not _SUMS.isdisjoint(x.op.declared):  # type: ignore[attr-defined]  # a Var
-                kept = [fact for fact in x.op.declared if fact not in _SUMS]  # type: ignore[attr-defined]
-                loose[x] = var(name, x.shape, *kept)
-        if not loose:
-            return self
-        program = copy(self.program)
-        program.expr = substitute(program.expr, loose)
-        program.variables = {name: loose.get(x, x) for name, x in own.items()}
-        program.definitions = {name: substitute(e, loose) for name, e in program.definitions.items()}
-        program.names = {substitute(e, loose): name for e, name in program.names.items()}
-        return Formula(program, self.where)
+        return GaussNewtonProduct(*cut(self, wrt, at), direction)
 
     def claim(self, text: str, others: Sequence[Expr] = (), shapes: Iterable[Shape] = ()) -> Expr:
         """A formula in the names of this one, and of ``others``, such as somebody's own derivative of it.
@@ -370,11 +287,4 @@ class Formula:
         return f"$\\displaystyle {self.latex()}$"
 
 
-def split_names(given: Sequence[str | Sequence[str]]) -> list[str]:
-    """``("W, b", "x")`` as the names W, b, x, in the spelling of the graph, each once."""
-    texts = [text for item in given for text in ([item] if isinstance(item, str) else item)]
-    names = (part.strip() for text in texts for part in text.replace(";", ",").split(","))
-    return list(dict.fromkeys(canonical(name) for name in names if name))
-
-
-__all__ = ["Formula", "split_names"]
+__all__ = ["Formula"]

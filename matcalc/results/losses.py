@@ -14,7 +14,8 @@ from matcalc.primitives.algebra import POWER
 from matcalc.primitives.elementwise import sign, sqrt, step
 from matcalc.primitives.functions import Defined, Elementwise
 from matcalc.primitives.leaves import number_of, var
-from matcalc.primitives.reductions import ArgMax, Norm2, Softmax, Sum
+from matcalc.primitives.reductions import ArgMax, Norm2, Sum
+from matcalc.primitives.softmax import Softmax
 from matcalc.simplify import simplify
 from matcalc.syntax.formulas import entry_by_entry
 

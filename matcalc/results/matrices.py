@@ -18,7 +18,7 @@ from matcalc.primitives.algebra import add, product, transpose
 from matcalc.primitives.leaves import const, var
 from matcalc.primitives.products import inner
 from matcalc.primitives.structure import HCat, VCat, reshape, unit
-from matcalc.results.derivative import LIMIT, Derivative, Functions
+from matcalc.results.derivative import LIMIT, NUMERATOR, Derivative, Functions, layout_of
 from matcalc.results.names import fresh
 from matcalc.simplify import simplify
 
@@ -55,6 +55,8 @@ class Matrix(Derivative):
         """
         from matcalc.lowering import compile_numpy
 
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float))):
+            raise ArgumentError(f"the limit {limit!r} is no number", hint="a number of bytes, or None for no limit")
         outputs, arguments = self._outputs(value, blocks)
         ignored = self.of.program.variables
         return compile_numpy(
@@ -71,7 +73,7 @@ class Matrix(Derivative):
         return {}
 
     def _outputs(self, value: bool, blocks: bool = False) -> tuple[Expr | dict[str, Expr], list[Expr]]:
-        found = self.labelled if blocks else {self.letter: self.matrix}
+        found = self.labelled if blocks else {self.symbol: self.matrix}
         outputs = ({"value": self.of.expr} if value else {}) | found
         single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
         besides = [] if self.weights is None else [self.weights]
@@ -79,7 +81,7 @@ class Matrix(Derivative):
 
     def remarks(self) -> list[str]:
         within = [
-            f"{name} is {fact}: {self.letter} counts for the directions in which {name} may move"
+            f"{name} is {fact}: {self.symbol} counts for the directions in which {name} may move"
             for name, x in self.variables.items()
             for fact in (SYMMETRIC, DIAGONAL)
             if not x.is_scalar and has(x, fact) and not (fact == SYMMETRIC and has(x, DIAGONAL))
@@ -90,39 +92,49 @@ class Matrix(Derivative):
 class Jacobian(Matrix):
     """Jacobians of an expression, ``d vec(F) = J*d vec(X)``; vec stacks columns.
 
-    Shapes   size(F) x size(X)
+    In denominator layout they are the transposes of these, of several variables one below the other.
+
+    Shapes   size(F) x size(X); in denominator layout size(X) x size(F)
     """
 
     kind = "Jacobian"
     key = "jacobians"
     letter = "J"
+    usual = NUMERATOR
+    other_letter = "Jt"
+
+    def __init__(self, of: Formula, variables: Mapping[str, Expr], layout: str | None = None) -> None:
+        self.layout = layout_of(layout, self.usual)
+        super().__init__(of, variables)
 
     def derive(self) -> dict[str, Expr]:
         engine = Vectoriser(simplify)
-        return {name: engine.jacobian(self.of.form, x) for name, x in self.variables.items()}
+        return {name: self.laid(engine.jacobian(self.of.form, x)) for name, x in self.variables.items()}
 
     @property
     def matrix(self) -> Expr:
-        return simplify(beside(list(self.exprs.values())))
+        blocks = list(self.exprs.values())
+        return simplify(VCat()(*blocks) if self.turned and len(blocks) > 1 else beside(blocks))
 
     def record(self) -> Derivation:
         """The derivation: computational graph, differentials, their vectorisation, chain rule."""
         record = Derivation()
-        labels = {x: self.label(name) for name, x in self.variables.items()}
+        labels = {x: self.label(name, self.letter) for name, x in self.variables.items()}
         record_jacobian(self.of.form, labels, record, simplify, self.of.program.names)
+        self.record_layout(record)
         return record
 
     def operator(self, *, functions: Functions | None = None) -> Operator:
         """The Jacobian as a function that gives a SciPy LinearOperator, which never forms the matrix."""
         from matcalc.results.operators import jacobian_operator
 
-        return jacobian_operator(self.of, self.variables, functions)
+        return jacobian_operator(self.of, self.variables, functions, turned=self.turned)
 
     def check(self, *, seed: int = 0) -> Report:
         """The Jacobian test (Taylor remainders) and an independent check."""
         from matcalc.checks.jacobians import check_jacobian
 
-        by_variable = {x: self.exprs[name] for name, x in self.variables.items()}
+        by_variable = {x: self.unlaid(name) for name, x in self.variables.items()}
         return check_jacobian(self.of.expr, by_variable, seed=seed)
 
 

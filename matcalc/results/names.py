@@ -39,9 +39,12 @@ def directions(
     """A direction for each variable, which moves where the variable may move: v, or for several v_x, V_W, ..."""
     names: Sequence[str | None] = [None] * len(variables)
     if asked is not None:
-        names = [part for part in asked.split(",") if part.strip()]
+        names = [part.strip() for part in asked.split(",") if part.strip()]
         if len(names) != len(variables):
             raise ArgumentError(f"{len(variables)} directions are needed, one for each of {', '.join(variables)}")
+        twice = next((part for k, part in enumerate(names) if part in names[:k]), None)
+        if twice is not None:
+            raise ArgumentError(f"{twice} is named for two directions", hint="each variable has a direction of its own")
     used = set(taken)
     found: dict[Expr, Expr] = {}
     for (name, x), wanted in zip(variables.items(), names, strict=True):

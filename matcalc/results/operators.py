@@ -21,9 +21,13 @@ class Operator:
 
     ``arguments``   the names that it takes, as the callable of a formula
     ``forward``     the callable of the product; ``back`` that of the transposed one
+    ``turned``      whether it is the transpose of all that
     """
 
-    def __init__(self, forward: Derivative, back: Derivative, functions: Functions | None) -> None:
+    def __init__(
+        self, forward: Derivative, back: Derivative, functions: Functions | None, turned: bool = False
+    ) -> None:
+        self.turned = turned
         self._forward, self._back = forward, back
         self.forward: Compiled = forward.compile(functions=functions)
         self.back: Compiled = self.forward if back is forward else back.compile(functions=functions)
@@ -63,12 +67,13 @@ class Operator:
             parts = found if isinstance(found, tuple) else (found,)
             return numpy.concatenate([numpy.asarray(p).ravel(order="F") for p in parts])
 
-        return LinearOperator(
+        made = LinearOperator(
             shape=(sum(outs), sum(ins)),
             dtype=dtype,
             matvec=lambda v: product(self.forward, self._forward.directions, v),
             rmatvec=lambda u: product(self.back, self._back.directions, u),
         )
+        return made.T if self.turned else made
 
     def _outs(self, sizes: Mapping[str, int], ins: list[int]) -> list[int]:
         return ins if self._back is self._forward else [_size(self._forward.of.expr, sizes)]
@@ -112,10 +117,12 @@ def _split(v: Any, moves: Sequence[Expr], sizes: Mapping[str, int]) -> list[Any]
     return pieces
 
 
-def jacobian_operator(of: Formula, variables: Mapping[str, Expr], functions: Functions | None = None) -> Operator:
+def jacobian_operator(
+    of: Formula, variables: Mapping[str, Expr], functions: Functions | None = None, *, turned: bool = False
+) -> Operator:
     from matcalc.results.products import JacobianProduct, TransposedProduct
 
-    return Operator(JacobianProduct(of, variables), TransposedProduct(of, variables), functions)
+    return Operator(JacobianProduct(of, variables), TransposedProduct(of, variables), functions, turned)
 
 
 def hessian_operator(of: Formula, variables: Mapping[str, Expr], functions: Functions | None = None) -> Operator:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from matcalc.dims import shape_text
 from matcalc.errors import ArgumentError
 from matcalc.expr import Expr
+from matcalc.results.asked import split_names
 from matcalc.results.derivative import Derivative
-from matcalc.results.formula import Formula, split_names
+from matcalc.results.formula import Formula
 from matcalc.results.matrices import Hessian, Matrix
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class Request(NamedTuple):
 
 
 REQUESTS = {
-    "gradient": Request("gradient", scalar=True),
-    "jacobian": Request("jacobian"),
+    "gradient": Request("gradient", ("layout",), scalar=True),
+    "jacobian": Request("jacobian", ("layout",)),
     "hessian": Request("hessian", ("weights",)),
     "gauss-newton": Request("gauss_newton", ("at",), scalar=True),
     "differential": Request("differential"),
@@ -103,6 +104,12 @@ def judged(result: Derivative, claim: str, *, seed: int = 0) -> Report:
     claimed = result.of.claim(claim, others, dict.fromkeys(shapes))
     variables = list(result.variables.values())
     about = result.kind
+    by = ", ".join(result.variables)
+    if result.turned:
+        f = result.of.expr
+        layouts = (variables[0].shape, f.shape) if isinstance(result, Matrix) and len(variables) == 1 else ()
+        truth = _truth(result)
+        return claims.check_claimed(truth, claimed, kind=about, of=f, layouts=layouts, name=by, seed=seed)
     if weights is None and about in ("gradient", "Jacobian") and len(variables) == 1:
         truth = result.expr
         return claims.check_claim(result.of.expr, variables[0], claimed, kind=about, truth=truth, seed=seed)
@@ -114,7 +121,6 @@ def judged(result: Derivative, claim: str, *, seed: int = 0) -> Report:
     truth = _truth(result)
     square = isinstance(result, Matrix) and len(variables) == 1
     layouts = (variables[0].shape, variables[0].shape) if square else ()
-    by = ", ".join(result.variables)
     return claims.check_claimed(truth, claimed, kind=about, of=result.of.expr, layouts=layouts, name=by, seed=seed)
 
 

@@ -77,7 +77,20 @@ def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
             if a.op is _DIAGONAL:  # diag(A*diag(y)*B) = (A .* B')*y
                 left, right = assemble(1, (), x.args[:i]), assemble(1, (), x.args[i + 1 :])
                 return products.times(hadamards.hadamard(left, transposes.transposed(right)), a.args[0])
+        parted = _part_of_terms(x)
+        if parted is not None:
+            return parted
     return linear.over_sum(_PART, x) or make(_PART, (x,))
+
+
+def _part_of_terms(x: Expr) -> Expr | None:
+    """``diag(A*(b*c' + D))`` as ``(A*b) .* c + diag(A*D)``, where a term of a sum is an outer product."""
+    for i, f in enumerate(x.args):
+        if f.op is ADD and len(f.args) <= sums.MOST and any(hadamards.is_outer(a) for a in f.args):
+            parts = [products.unary(_PART, products.times(*x.args[:i], a, *x.args[i + 1 :])) for a in f.args]
+            whole = sums.plus(*parts)
+            return whole if look(whole).cost < look(x).cost + 3 else None
+    return None
 
 
 @handles(Vec)

@@ -11,7 +11,7 @@ from matcalc.expr import Expr, postorder
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Var, number_of
-from matcalc.primitives.reductions import Softmax
+from matcalc.primitives.softmax import Softmax
 
 _BRACKETS = (PRODUCT, HADAMARD, TRANSPOSE, POWER)  # in which a sum has brackets
 _MOST = 10**6  # larger costs are not told apart

@@ -12,7 +12,8 @@ from matcalc.primitives.algebra import ADD, POWER, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.functions import Elementwise, Known
 from matcalc.primitives.leaves import Ones, const, number_of, ones
-from matcalc.primitives.reductions import LogSoftmax, LogSumExp, Softmax, Sum
+from matcalc.primitives.reductions import Sum
+from matcalc.primitives.softmax import LogSoftmax, LogSumExp, Softmax
 from matcalc.simplify import hadamards, powers, products, sums, transposes
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import term

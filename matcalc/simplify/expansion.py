@@ -43,12 +43,22 @@ def written_out(collected: sums.Terms, shape: Shape) -> Expr | None:
                 out[key] = total
             else:
                 out.pop(key, None)
-    if not met:
+    if not met and not _sharing(collected, out):
         return None
     if not out:
         return zeros(shape)
     short, plain = sums.built_sum(out, shape), sums.built_sum(collected, shape)
-    return short if look(short).cost <= look(plain).cost else plain
+    return short if look(short).cost < look(plain).cost + met else plain
+
+
+def _sharing(collected: sums.Terms, out: sums.Terms) -> bool:
+    """Whether a factor from inside a sum is also one of another term, as s is in ``(1 - s) .* x - s .* y``."""
+    whole = {f for s, m in collected for f in (*s, *hadamards.commuting(m))}
+    return any(
+        f in whole and f.args and (s, m) not in collected
+        for s, m in out
+        for f in (*s, *hadamards.commuting(m))
+    )
 
 
 def one_sigmoid(collected: sums.Terms) -> sums.Terms:

@@ -6,24 +6,27 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
-from matcalc.dims import SCALAR, Shape
+from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.expr import Expr, make
-from matcalc.primitives.algebra import HADAMARD, POWER, PRODUCT
+from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.leaves import Identity, Ones, const, identity, ones
+from matcalc.primitives.matrix import INV
 from matcalc.primitives.products import INNER, KHATRI_RAO, KRON
+from matcalc.primitives.reductions import Sum
 from matcalc.primitives.structure import Diagonal
-from matcalc.simplify import hadamards, heads, powers, products, sums, transposes
+from matcalc.simplify import hadamards, heads, neighbours, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, term
 
 Rational: TypeAlias = int | Fraction
 
 _HIGH = 8  # powers
+_UNEASY = 2  # by how much more a factor of a matrix power has to save: the power is read at a glance
 
 
 def drawn_out(items: list[Term], shape: Shape) -> list[Term]:
     """Draws out the most costly common factor, again and again; every step leaves fewer terms."""
-    items = _identities_split(items)
+    items = _between_inverses(_with_sums(_identities_split(items)))
     while 1 < len(items) <= 2 * sums.MOST:
         counts: dict[tuple[str, Expr], list[int]] = {}
         exponents = _exponents(items)
@@ -59,6 +62,57 @@ def drawn_out(items: list[Term], shape: Shape) -> list[Term]:
             items.append(Term(c, s, m))
         items = [t for t in items if t.coefficient]
     return items
+
+
+def _with_sums(items: list[Term]) -> list[Term]:
+    """``A*x`` and the sums of the rows of A, which are A times ones, as one: ``A*x - sum(A, 1)`` is ``A*(x - 1)``."""
+    for i, t in enumerate(items):
+        matrix = _summed_matrix(t)
+        if matrix is None:
+            continue
+        group = [k for k, u in enumerate(items) if len(u.factors) > 1 and u.factors[0] is matrix]
+        if not group:
+            continue
+        rest = [assemble(c, s, m[1:]) for c, s, m in (items[k] for k in group)]
+        inner = sums.plus(*rest, assembled(t.coefficient, t.scalars, ()))
+        joined = products.times(matrix, inner)
+        apart = sum([look(assemble(*items[k])).cost + 2 for k in (i, *group)]) - 2
+        if look(joined).cost < apart:
+            c, s, m = term(joined)
+            return [*[u for k, u in enumerate(items) if k != i and k not in group], Term(c, s, m)]
+    return items
+
+
+def _between_inverses(items: list[Term]) -> list[Term]:
+    """``Q^-1 - Q^-1*C*Q^-1`` as ``Q^-1*(Q - C)*Q^-1``, for a sum Q."""
+    for i, t in enumerate(items):
+        if len(t.factors) != 1 or t.factors[0].op is not INV or t.factors[0].args[0].op is not ADD:
+            continue
+        (inverse,) = t.factors
+        ends = [(u.factors[0], u.factors[-1]) if len(u.factors) > 2 else () for u in items]
+        group = [k for k, end in enumerate(ends) if end == (inverse, inverse)]
+        if not group or any(f.rows is ONE for k in group for f in items[k].factors):
+            continue  # Q^-1*x*y'*Q^-1 stays: Q^-1*x is what is meant
+        inner = [assembled(t.coefficient, t.scalars, inverse.args)]
+        inner += [assemble(c, s, m[1:-1]) for c, s, m in (items[k] for k in group)]
+        joined = products.times(inverse, sums.summed(tuple(inner), False), inverse)
+        apart = sum([look(assemble(*items[k])).cost + 2 for k in (i, *group)]) - 2
+        if look(joined).cost < apart:
+            c, s, m = term(joined)
+            return [*[u for k, u in enumerate(items) if k != i and k not in group], Term(c, s, m)]
+    return items
+
+
+def _summed_matrix(t: Term) -> Expr | None:
+    """The matrix of which a column is the sums of the rows."""
+    if len(t.factors) != 1:
+        return None
+    f = t.factors[0]
+    if isinstance(f.op, Sum) and f.op.axis == 1:
+        return f.args[0]
+    if f.op is TRANSPOSE and isinstance(f.args[0].op, Sum) and f.args[0].op.axis == 0:
+        return transposes.transposed(f.args[0].args[0])
+    return None
 
 
 def _identities_split(items: list[Term]) -> list[Term]:
@@ -114,11 +168,36 @@ def _handles(t: Term, exponents: Mapping[Expr, set[Rational]]) -> list[tuple[str
             out += [("h", a) for a in _divisors(e, exponents)]
     elif m:
         out += [("l", m[0]), ("r", m[-1])]
+        out += [(side, a) for side, f in (("l", m[0]), ("r", m[-1])) for a in _roots(f)]
         scaled_matrix = _of_scaled(m)
         if scaled_matrix is not None:
             entries = hadamards.commuting(scaled_matrix[:1])
             out += [("h", a) for f in entries for a in _divisors(f, exponents)]
     return out
+
+
+def _roots(f: Expr) -> tuple[Expr, ...]:
+    """The base of a whole power of a matrix, or the inverse of it: what divides the power from either side."""
+    base, k = neighbours.matrix_power(f)
+    return (neighbours.raised(base, 1 if k > 0 else -1),) if isinstance(k, int) and abs(k) > 1 else ()
+
+
+def _without_first(m: tuple[Expr, ...], factor: Expr) -> tuple[Expr, ...]:
+    """The matrices after one that divides the first."""
+    if m[0] is factor:
+        return m[1:]
+    base, k = neighbours.matrix_power(m[0])
+    assert isinstance(k, int)
+    return (neighbours.raised(base, k - 1 if k > 0 else k + 1), *m[1:])
+
+
+def _without_last(m: tuple[Expr, ...], factor: Expr) -> tuple[Expr, ...]:
+    """The matrices before one that divides the last."""
+    if m[-1] is factor:
+        return m[:-1]
+    base, k = neighbours.matrix_power(m[-1])
+    assert isinstance(k, int)
+    return (*m[:-1], neighbours.raised(base, k - 1 if k > 0 else k + 1))
 
 
 def _of_scaled(m: tuple[Expr, ...]) -> tuple[Expr, Expr] | None:
@@ -180,6 +259,13 @@ def _without(factors: Sequence[Expr], a: Expr) -> list[Expr]:
 def _saving(handle: tuple[str, Expr], where: list[int], items: list[Term], shape: Shape) -> int:
     kind, factor = handle
     gain = (look(factor).cost + 2) * (len(where) - 1) - 1
+    if kind in "lr":
+        for i in where:
+            m = items[i].factors
+            first = m[0] if kind == "l" else m[-1]
+            if first is not factor:  # a power, of which one less is left
+                rest = _without_first((first,), factor)
+                gain -= look(factor).cost + 2 - look(first).cost + sum([look(f).cost for f in rest]) + _UNEASY
     if kind in "sh" and len(where) < len(items):
         # Part of a sum of powers stays a polynomial: 1 + x + x^2.
         places = [items[i].scalars if kind == "s" else _entries(items[i]) for i in where]
@@ -211,9 +297,9 @@ def _without_factor(handle: tuple[str, Expr], group: list[Term], shape: Shape) -
         if kind == "s":
             rest.append(assembled(c, _without(s, factor), m))
         elif kind == "l":
-            rest.append(assemble(c, s, m[1:]))
+            rest.append(assemble(c, s, _without_first(m, factor)))
         elif kind == "r":
-            rest.append(assemble(c, s, m[:-1]))
+            rest.append(assemble(c, s, _without_last(m, factor)))
         elif kind in "abcd":
             rest.append(assemble(c, s, term(m[0].args[1 if kind in "ac" else 0]).factors))
         elif m == (factor,):

@@ -78,7 +78,7 @@ def distributed(factors: list[Expr]) -> list[Expr] | None:
     """
     for i, f in enumerate(factors):
         if f.op is POWER and f.args[0].op is ADD and number_of(f.args[1]) == -1:
-            found = _under(f.args[0], factors[:i] + factors[i + 1 :])
+            found = under(f.args[0], factors[:i] + factors[i + 1 :])
             if found is not None:
                 return found
         if f.op is not ADD:
@@ -95,7 +95,7 @@ def distributed(factors: list[Expr]) -> list[Expr] | None:
     return None
 
 
-def _under(total: Expr, others: list[Expr]) -> list[Expr] | None:
+def under(total: Expr, others: list[Expr]) -> list[Expr] | None:
     """Divisors beside a divisor that is a sum, multiplied into it: ``1/(1 + x/v)/v`` is ``1/(v + x)``."""
     below = _divisors_in(total)
     hit = [g for g in others if below and powers.split(g)[1] == -1 and powers.split(g)[0] in below]
@@ -186,4 +186,4 @@ def is_ones_row(e: Expr) -> bool:
     return (e.op is TRANSPOSE and isinstance(e.args[0].op, Ones)) or (isinstance(e.op, Ones) and e.rows is ONE)
 
 
-__all__ = ["commuting", "distributed", "hadamard", "is_ones_row", "is_outer"]
+__all__ = ["commuting", "distributed", "hadamard", "is_ones_row", "is_outer", "under"]

@@ -12,8 +12,9 @@ from matcalc.primitives.loops import IndexedSum, free_indices, with_index
 from matcalc.simplify import products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
+from matcalc.simplify.runs import Run, Stays, length_of, never_negative
 from matcalc.simplify.terms import assemble, term
-from matcalc.simplify.vectorised import Run, Stays, length_of, never_negative, total
+from matcalc.simplify.totals import total
 
 _LARGEST = 400  # nodes of a body that is tried as a product of matrices
 _LONGER = 4  # times as long as the body the product may be

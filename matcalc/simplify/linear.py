@@ -48,7 +48,8 @@ def over_sum(op: Primitive, x: Expr) -> Expr | None:
         return None
     count = size(x.rows * x.cols) if spread else const(1)
     parts = sums.plus(*[products.times(count, a) if a.is_scalar else products.unary(op, a) for a in x.args])
-    return parts if look(parts).cost < look(make(op, (x,))).cost else None
+    longest = look(make(op, (x,))).cost - (op.axis is None if isinstance(op, Sum) else 1)
+    return parts if look(parts).cost <= longest else None
 
 
 @handles(Sum)
@@ -283,6 +284,8 @@ def _norm2(op: Primitive, args: tuple[Expr, ...]) -> Expr:
 
     if x.is_scalar:
         return of(abs_, x)
+    if isinstance(x.op, Unit):
+        return const(1)
     if isinstance(x.op, Ones):
         return powers.power(size(x.rows * x.cols), const(Fraction(1, 2)))
     if isinstance(x.op, Identity):

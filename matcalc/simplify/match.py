@@ -43,6 +43,7 @@ def kind(e: Expr) -> str:
 
 
 _MOST_RULES = 8  # at one node
+_MOST_PAIRS = 4096  # of terms that a rule compares in vain within a sum; in a long one it does not look at all
 _parsed: dict[tuple[str, str], list[Rule]] = {}
 _reading: list[Row] = []  # rows being read: their patterns are found without rules
 
@@ -104,8 +105,8 @@ def rewritten(e: Expr) -> Expr:
     parts = _HEADS.get(head)
     if parts is None:
         return e
-    for a in e.args:
-        if type(a.op) is not Var and (part := kind(a)) in parts:
+    for part in dict.fromkeys([kind(a) for a in e.args if type(a.op) is not Var]):
+        if part in parts:
             for rule in rules(head, part):
                 found = applied(rule, e)
                 if found is not None and look(found).cost < look(e).cost:
@@ -125,9 +126,7 @@ def applied(rule: Rule, e: Expr) -> Expr | None:
     if op is ADD and e.op is ADD:
         return _in_sum(rule, e)
     if op is HADAMARD and e.op is HADAMARD:
-        for bound, rest in _subset(pattern.args, e.args, {}):
-            return hadamards.hadamard(instance(rule.right, bound), *rest)
-        return None
+        return _in_hadamard(rule, e)
     if op is PRODUCT and e.op is PRODUCT:
         return _in_product(rule, e)
     for bound in matches(pattern, e, {}):
@@ -139,7 +138,7 @@ _underway: set[tuple[Rule, Expr]] = set()  # what it would come back to: the sum
 
 
 def _in_sum(rule: Rule, e: Expr) -> Expr | None:
-    """Terms in the ratio of the pattern's; the common number goes with the result."""
+    """Terms in the ratio of the pattern's, wherever there are; the common number goes with the result."""
     if (rule, e) in _underway:
         return None
     _underway.add((rule, e))
@@ -152,25 +151,36 @@ def _in_sum(rule: Rule, e: Expr) -> Expr | None:
 def _with_terms(rule: Rule, e: Expr) -> Expr | None:
     wanted = [term(a) for a in rule.left.args]
     given = [term(a) for a in e.args]
+    new: list[Expr] = []
+    used: frozenset[int] = frozenset()
+    in_vain = 0
     for i, t in enumerate(given):
+        if i in used:
+            continue
+        if in_vain * len(given) > _MOST_PAIRS:
+            break
         for bound in _match_parts(wanted[0], t, {}):
             times = ratio(t.coefficient, wanted[0].coefficient)
-            for complete, used in _rest_of_sum(wanted[1:], given, times, bound, (i,)):
-                rest = [a for k, a in enumerate(e.args) if k not in used]
-                return sums.plus(products.times(const(times), instance(rule.right, complete)), *rest)
-    return None
+            found = next(_rest_of_sum(wanted[1:], given, times, bound, used | {i}), None)
+            if found is not None:
+                complete, used = found
+                new.append(products.times(const(times), instance(rule.right, complete)))
+                break
+            in_vain += 1
+    return sums.plus(*new, *[a for k, a in enumerate(e.args) if k not in used]) if new else None
 
 
 def _rest_of_sum(
-    wanted: Sequence[Term], given: Sequence[Term], times: Number, bound: Binding, used: tuple[int, ...]
-) -> Iterator[tuple[Binding, tuple[int, ...]]]:
+    wanted: Sequence[Term], given: Sequence[Term], times: Number, bound: Binding, used: frozenset[int]
+) -> Iterator[tuple[Binding, frozenset[int]]]:
     if not wanted:
         yield bound, used
         return
+    coefficient = exact(wanted[0].coefficient * times)
     for i, t in enumerate(given):
-        if i not in used and t.coefficient == exact(wanted[0].coefficient * times):
+        if t.coefficient == coefficient and i not in used:
             for b in _match_parts(wanted[0], t, bound):
-                yield from _rest_of_sum(wanted[1:], given, times, b, (*used, i))
+                yield from _rest_of_sum(wanted[1:], given, times, b, used | {i})
 
 
 def _match_parts(wanted: Term, given: Term, bound: Binding) -> Iterator[Binding]:
@@ -180,8 +190,19 @@ def _match_parts(wanted: Term, given: Term, bound: Binding) -> Iterator[Binding]
             yield from _run(wanted.factors, given.factors, b)
 
 
+def _in_hadamard(rule: Rule, e: Expr) -> Expr | None:
+    new: list[Expr] = []
+    rest = list(e.args)
+    while (found := next(_subset(rule.left.args, rest, {}), None)) is not None:
+        bound, rest = found
+        new.append(instance(rule.right, bound))
+    return hadamards.hadamard(*new, *rest) if new else None
+
+
 def _in_product(rule: Rule, e: Expr) -> Expr | None:
     wanted, given = term(rule.left), term(e)
+    if len(wanted.scalars) > len(given.scalars) or len(wanted.factors) > len(given.factors):
+        return None
     coefficient = ratio(given.coefficient, wanted.coefficient)
     for bound, rest in _subset(wanted.scalars, given.scalars, {}):
         n = len(wanted.factors)
@@ -241,7 +262,7 @@ def matches(pattern: Expr, e: Expr, bound: Binding) -> Iterator[Binding]:
         # Nested sums are matched as a whole.
         wanted, given = [term(a) for a in pattern.args], [term(a) for a in e.args]
         if len(wanted) == len(given):
-            for complete, _ in _rest_of_sum(wanted, given, 1, b, ()):
+            for complete, _ in _rest_of_sum(wanted, given, 1, b, frozenset()):
                 yield complete
     elif op is HADAMARD:
         if len(pattern.args) == len(e.args):

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from matcalc.expr import Expr, Number, make
 from matcalc.facts import ORTHOGONAL, has
-from matcalc.primitives.algebra import TRANSPOSE
+from matcalc.primitives.algebra import PRODUCT, TRANSPOSE
 from matcalc.primitives.leaves import Identity, const, number_of
 from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
+from matcalc.primitives.products import INNER
+from matcalc.primitives.reductions import TRACE
 from matcalc.primitives.structure import ALL, AT, Diagonal, Slice, Unit
 from matcalc.simplify import hadamards, heads, kronecker, powers, products, sums, transposes
 from matcalc.simplify.terms import exact, term
 
 _POWERS = (INV, MATRIX_POWER)
+_LINEAR = (TRACE, INNER, PRODUCT, TRANSPOSE)  # in each argument
+_RUN = 8  # factors of a product that is looked for beside its inverse
 Parts = tuple[Number, Sequence[Expr], Sequence[Expr]]
 
 
@@ -44,7 +48,34 @@ def joined(a: Expr, b: Expr) -> Parts | None:
             return 1, (), () if total == 0 else (raised(x, total),)
     if (a.op is ADJ and a.args[0] is b) or (b.op is ADJ and b.args[0] is a):
         return 1, (products.unary(DET, b if a.op is ADJ and a.args[0] is b else a),), ()
-    return _entry(a, b)
+    return _adjugates(a, b) or _entry(a, b)
+
+
+def _adjugates(a: Expr, b: Expr) -> Parts | None:
+    """Powers of a matrix beside powers of its adjugate: ``X^2*adj(X)`` is ``det(X)*X``."""
+    (x, j), (y, k) = matrix_power(a), matrix_power(b)
+    if not isinstance(j, int) or not isinstance(k, int) or min(j, k) < 1 or (x.op is ADJ) == (y.op is ADJ):
+        return None
+    base = y if x.op is ADJ else x
+    if (x if x.op is ADJ else y).args[0] is not base:
+        return None
+    n = min(j, k)
+    left = [raised(f, p - n) for f, p in ((x, j), (y, k)) if p > n]
+    return 1, (powers.power(products.unary(DET, base), const(n)),), tuple(left)
+
+
+def cancelled(factors: list[Expr]) -> list[Expr]:
+    """The factors without a product at their end that stands beside its own inverse: ``(X'*X)^-1*X'*X`` is I."""
+    x, k = matrix_power(factors[-1])
+    n = len(x.args)
+    if x.op is PRODUCT and isinstance(k, int) and k < 0 and tuple(factors[-1 - n : -1]) == x.args:
+        return [*factors[: -1 - n], *([raised(x, k + 1)] if k + 1 else [])]
+    for i in range(max(0, len(factors) - 1 - _RUN), len(factors) - 2):
+        if _is_power(factors[i]):
+            x, k = matrix_power(factors[i])
+            if x.op is PRODUCT and isinstance(k, int) and k < 0 and tuple(factors[i + 1 :]) == x.args:
+                return [*factors[:i], *([raised(x, k + 1)] if k + 1 else [])]
+    return factors
 
 
 def together(factors: Sequence[Expr]) -> Parts:
@@ -111,7 +142,24 @@ def adjugate(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
                 new = transposes.transposed(new) if f.op is TRANSPOSE else new
                 rest = [powers.raised(base, exact(p + 1))] if p < 0 and p != -1 else []
                 return [*scalars[:i], *rest, *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
+        for k, f in enumerate(scalars if p < 0 else ()):
+            inner = _inverted(f, base.args[0])
+            if inner is not f:
+                rest = [powers.raised(base, exact(p + 1))] if p != -1 else []
+                return [*(a for j, a in enumerate(scalars) if j not in (i, k)), *rest, inner, *factors]
     return None
 
 
-__all__ = ["Parts", "adjugate", "joined", "matrix_power", "raised", "together"]
+def _inverted(f: Expr, x: Expr) -> Expr:
+    """A trace, an inner product or a row by a column with ``adj(x)``, its one adjugate, replaced by the inverse."""
+    if f.op is ADJ and f.args[0] is x:
+        return make(INV, f.args)
+    if f.op in _LINEAR:
+        for k, a in enumerate(f.args):
+            new = _inverted(a, x)
+            if new is not a:
+                return heads.applied(f.op, (*f.args[:k], new, *f.args[k + 1 :]))
+    return f
+
+
+__all__ = ["Parts", "adjugate", "cancelled", "joined", "matrix_power", "raised", "together"]

@@ -13,7 +13,7 @@ from matcalc.primitives.algebra import power as raw_power
 from matcalc.primitives.base import zeros
 from matcalc.primitives.elementwise import abs_, exp, sigmoid, sign, sqrt
 from matcalc.primitives.functions import Elementwise, Function
-from matcalc.primitives.leaves import Const, Ones, const, number_of, ones
+from matcalc.primitives.leaves import Const, Ones, Pi, const, number_of, ones
 from matcalc.primitives.products import INNER
 from matcalc.primitives.reductions import NORM2
 from matcalc.simplify import hadamards, products, sums, transposes
@@ -50,9 +50,9 @@ def split(e: Expr) -> tuple[Expr, Exponent]:
         base, q = split(e.args[0])
         return transposes.transposed(base), q
     if op is PRODUCT and e.is_scalar and is_run(e):
-        half = len(e.args) // 2
-        if len(e.args) == 2 * half and all(e.args[i] is transposes.transposed(e.args[-1 - i]) for i in range(half)):
-            return products.unary(NORM2, assemble(1, (), e.args[half:])), 2
+        half = products.squared(e)
+        if half is not None:
+            return products.unary(NORM2, half), 2
     if op is INNER and e.args[0] is e.args[1]:
         return products.unary(NORM2, e.args[0]), 2
     return e, 1
@@ -119,6 +119,7 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
     repeated |= _merge_sigmoids(exponents)
     if _has_signs(exponents):
         repeated |= _merge_signs(exponents)
+    repeated |= _merge_roots(exponents)
     if not repeated:
         if len(kept) > 1:
             kept.sort(key=factor_order)
@@ -152,6 +153,19 @@ def _expr(p: Exponent) -> Expr:
 
 def _has_signs(exponents: dict[Expr, Exponent]) -> bool:
     return any(b.op is _ABS or b.op is _SIGN for b in exponents)
+
+
+def _merge_roots(exponents: dict[Expr, Exponent]) -> bool:
+    """``sqrt(2)*sqrt(pi)`` is ``sqrt(2*pi)``."""
+    changed = False
+    for p in (HALF, -HALF):
+        found = [b for b, q in exponents.items() if q == p and (isinstance(b.op, Pi) or (number_of(b) or 0) > 0)]
+        if len(found) > 1:
+            for b in found:
+                del exponents[b]
+            exponents[products.times(*found)] = p
+            changed = True
+    return changed
 
 
 def _merge_exponentials(exponents: dict[Expr, Exponent], logs: list[Expr]) -> bool:

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
-from matcalc.facts import INVERTIBLE, has
+from matcalc.facts import INVERTIBLE, SYMMETRIC, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.algebra import product as raw_product
 from matcalc.primitives.base import Primitive
 from matcalc.primitives.elementwise import exp, sigmoid
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Identity, Ones, Size, const, identity, number_of, ones, size
+from matcalc.primitives.matrix import INV, PINV
 from matcalc.primitives.reductions import NORM2, SUM, Mean, Sum
-from matcalc.primitives.structure import Diagonal
+from matcalc.primitives.structure import Diagonal, Unit
 from matcalc.simplify import hadamards, heads, kronecker, match, neighbours, powers, square, sums, transposes
 from matcalc.simplify.cost import complemented, factor_order, look, scalar_order
 from matcalc.simplify.terms import Term, assemble, exact, term
 
+_FEW = 4  # terms of a sum that is multiplied out beside inverses
+_LONG = 8  # factors of a term that is not
 _DIAGONAL, _EXP, _SIGMOID = Diagonal(), Elementwise(exp, 0), Elementwise(sigmoid, 0)
 
 
@@ -45,13 +48,17 @@ def times(*operands: Expr) -> Expr:
         c, more, factors = _chain(factors)
         coefficient = coefficient * c
         scalars += more
-        if scalars and factors:
+        if len(scalars) + len(factors) > 1 and scalars:
             found = neighbours.adjugate(scalars, factors)
             if found is not None:
                 return times(const(exact(coefficient)), *found)
         written = square.by_inverses(factors)
         if written is not None:
             return times(const(exact(coefficient)), *scalars, *written)
+    elif len(scalars) > 1:
+        found = neighbours.adjugate(scalars, factors)
+        if found is not None:
+            return times(const(exact(coefficient)), *found)
     if len(scalars) > 1:
         c, scalars = powers.combine(scalars)
         coefficient = coefficient * c
@@ -62,6 +69,9 @@ def times(*operands: Expr) -> Expr:
             scalars.sort(key=scalar_order)
     if scalars and factors:
         divided = _divided(scalars, factors)
+        if divided is not None:
+            return times(const(exact(coefficient)), *divided)
+        divided = _under(scalars, factors)
         if divided is not None:
             return times(const(exact(coefficient)), *divided)
     if scalars and (scalars[0].op is POWER or isinstance(scalars[0].op, Size)):
@@ -75,6 +85,8 @@ def times(*operands: Expr) -> Expr:
         return raw_product(const(0), *factors)
     if coefficient != 1 or len(factors) + len(scalars) > 1:
         coefficient = _signs(coefficient, scalars, factors)
+    if coefficient not in (1, -1) and len(factors) + len(scalars) > 1:
+        coefficient = _taken_up(coefficient, scalars, factors)
     if coefficient != 1 and len(scalars) + len(factors) == 1:
         only = (scalars or factors)[0]
         if only.op is ADD:
@@ -82,7 +94,9 @@ def times(*operands: Expr) -> Expr:
             if scaled is not None:
                 return scaled
         elif only.op is TRANSPOSE and only.args[0].op is ADD:
-            return transposes.transposed(times(const(coefficient), only.args[0]))
+            inner = times(const(coefficient), only.args[0])
+            if inner.op is ADD and term(inner).coefficient == 1:
+                return transposes.transposed(inner)
     return match.settled(assemble(coefficient, scalars, factors))
 
 
@@ -126,6 +140,20 @@ def _divided(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
     return None
 
 
+def _under(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
+    """Numbers that divide, multiplied into a sum that divides entries: ``x ./ (1 + y/v)/v`` is ``x ./ (v + y)``."""
+    for i, f in enumerate(factors):
+        for k, a in enumerate(f.args if f.op is HADAMARD else (f,)):
+            if a.op is POWER and a.args[0].op is ADD and number_of(a.args[1]) == -1:
+                found = hadamards.under(a.args[0], scalars)
+                if found is not None:
+                    *left, new = found
+                    if f.op is HADAMARD:
+                        new = hadamards.hadamard(*f.args[:k], new, *f.args[k + 1 :])
+                    return [*left, *factors[:i], new, *factors[i + 1 :]]
+    return None
+
+
 def _ones_cut(factors: list[Expr]) -> list[Expr]:
     """A matrix of ones beside other factors as a column times a row; such a column times a row alone as a matrix."""
     first, last = factors[0], factors[-1]
@@ -159,6 +187,14 @@ def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Num
                 coefficient = -coefficient
                 total = other
             seen[total] = seen.get(total, 0) + 1
+    for i, s in enumerate(scalars):
+        if s.op is PRODUCT:
+            for k, a in enumerate(s.args):
+                other = _difference(a)
+                if other is not None and (other.args[0] if other.op is TRANSPOSE else other) in seen:
+                    scalars[i] = times(*s.args[:k], other, *s.args[k + 1 :])
+                    coefficient = -coefficient
+                    break
     if coefficient > 0:
         return coefficient
     for place in (factors, scalars):
@@ -184,7 +220,37 @@ def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Num
                                 HADAMARD, tuple(sorted((*f.args[:k], flipped, *f.args[k + 1 :]), key=factor_order))
                             )
                             return -coefficient
+    for i, s in enumerate(scalars):
+        if s.op is PRODUCT:
+            turned = [(k, a) for k, a in enumerate(s.args) if _difference(a) is not None]
+            if len(turned) == 1 and turned[0][1] not in factors:
+                k, a = turned[0]
+                other = _difference(a)
+                assert other is not None
+                scalars[i] = times(*s.args[:k], other, *s.args[k + 1 :])
+                return -coefficient
     return coefficient
+
+
+def _taken_up(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Number:
+    """The number multiplied into a sum that gets shorter: ``2*a*(x/2 + y)`` is ``a*(x + 2*y)``."""
+    for place in (factors, scalars):
+        for i, f in enumerate(place):
+            if f.op is ADD and look(f).size <= sums.SPREAD:
+                new = sums.plus(*[times(const(coefficient), a) for a in f.args])
+                if new.op is ADD and look(new).cost < look(f).cost:
+                    place[i] = new
+                    if place is scalars:
+                        scalars.sort(key=scalar_order)
+                    return 1
+    return coefficient
+
+
+def _difference(f: Expr) -> Expr | None:
+    """Minus a difference, or minus the transpose of one."""
+    total = f.args[0] if f.op is TRANSPOSE else f
+    other = sums.flipped(total) if total.op is ADD and complemented(total) is None else None
+    return None if other is None else transposes.transposed(other) if f.op is TRANSPOSE else other
 
 
 def cut(factors: Sequence[Expr]) -> tuple[Expr, Expr]:
@@ -240,6 +306,7 @@ def _settled(factors: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
         found = neighbours.joined(out[-1], f)
         if found is None:
             out.append(f)
+            out = neighbours.cancelled(out)
             continue
         out.pop()
         c, s, m = found
@@ -256,16 +323,23 @@ def _settled(factors: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
         if whole is not None:
             c, s, m = term(whole)
             return coefficient * c, [*scalars, *s], list(m)
-        scaled = _over_ones(out)
+        scaled = _scaled_inside(out)
         if scaled is not None:
             c, s, m = term(times(*scaled))
+            return coefficient * c, [*scalars, *s], list(m)
+        written = _beside_inverses(out)
+        if written is not None:
+            c, s, m = term(times(*written))
             return coefficient * c, [*scalars, *s], list(m)
         out = _congruence(out) or out
     return coefficient, scalars, out
 
 
-def _over_ones(out: list[Expr]) -> list[Expr] | None:
-    """``diag(v)*(A - ones*w')`` as ``diag(v)*A - v*w'``: a diagonal matrix enters a sum beside it to meet the ones."""
+def _scaled_inside(out: list[Expr]) -> list[Expr] | None:
+    """``diag(v)*(A - ones*w')`` as ``diag(v)*A - v*w'``, and ``(D*A + diag(u))*D`` as ``D*A*D + diag(u .* v)``.
+
+    A diagonal matrix D = diag(v) enters a sum beside it to meet the ones, or to show that what it is in is symmetric.
+    """
     for i, f in enumerate(out):
         total = f.args[0] if f.op is TRANSPOSE else f
         if total.op is not ADD or len(total.args) > sums.MOST:
@@ -274,11 +348,50 @@ def _over_ones(out: list[Expr]) -> list[Expr] | None:
         inside = [term(a).factors for a in parts]
         if any(not m for m in inside):
             continue
-        if i and out[i - 1].op is _DIAGONAL and any(len(m) > 1 and isinstance(m[0].op, Ones) for m in inside):
-            return [*out[: i - 1], sums.plus(*[times(out[i - 1], a) for a in parts]), *out[i + 1 :]]
-        if i + 1 < len(out) and out[i + 1].op is _DIAGONAL and any(hadamards.is_ones_row(m[-1]) for m in inside):
-            return [*out[:i], sums.plus(*[times(a, out[i + 1]) for a in parts]), *out[i + 2 :]]
+        d = out[i - 1] if i else f
+        if d.op is _DIAGONAL and (any(_begins_with_ones(m) for m in inside) or _meets(d, inside, -1)):
+            return [*out[: i - 1], sums.plus(*[times(d, a) for a in parts]), *out[i + 1 :]]
+        d = out[i + 1] if i + 1 < len(out) else f
+        if d.op is _DIAGONAL and (any(hadamards.is_ones_row(m[-1]) for m in inside) or _meets(d, inside, 0)):
+            return [*out[:i], sums.plus(*[times(a, d) for a in parts]), *out[i + 2 :]]
     return None
+
+
+def _begins_with_ones(factors: Sequence[Expr]) -> bool:
+    return len(factors) > 1 and isinstance(factors[0].op, Ones)
+
+
+def _meets(d: Expr, inside: Sequence[Sequence[Expr]], end: int) -> bool:
+    """Whether of several terms some are diagonal, and all others have ``d`` at one end."""
+    alone = [len(m) == 1 and m[0].op is _DIAGONAL for m in inside]
+    return any(alone) and not all(alone) and all(a or m[end] is d for a, m in zip(alone, inside, strict=True))
+
+
+def _beside_inverses(out: list[Expr]) -> list[Expr] | None:
+    """``A*(A^-1*B + C)`` as ``B + A*C``: a sum multiplied out with what is beside it, where inverses then cancel."""
+    for i, f in enumerate(out):
+        total = f.args[0] if f.op is TRANSPOSE else f
+        if total.op is not ADD or len(total.args) > _FEW or any(a.is_scalar for a in total.args):
+            continue
+        parts = total.args if total is f else [transposes.transposed(a) for a in total.args]
+        inside = [term(a).factors for a in parts]
+        for beside, left in ((out[:i], True), (out[i + 1 :], False)):
+            if not beside or not (any(map(_inverse, beside)) or any(_inverse(b) for m in inside for b in m)):
+                continue
+            if all(len(m) > _LONG for m in inside):
+                continue
+            done = [times(*beside, a) if left else times(a, *beside) for a in parts]
+            if all(look(b).cost > look(a).cost for a, b in zip(parts, done, strict=True)):
+                continue  # nothing cancels
+            whole = sums.plus(*done)
+            if look(whole).cost <= sum([look(a).cost + 2 for a in beside]) + look(f).cost:
+                return [whole, *out[i + 1 :]] if left else [*out[:i], whole]
+    return None
+
+
+def _inverse(f: Expr) -> bool:
+    f = f.args[0] if f.op is TRANSPOSE else f
+    return f.op is INV or f.op is PINV
 
 
 def _congruence(out: list[Expr]) -> list[Expr] | None:
@@ -356,12 +469,34 @@ def dot(run: list[Expr]) -> Expr:
         return dot([transposes.transposed(a) for a in reversed(run)])
     if len(run) == 2:
         left = transposes.transposed(first)
+        if left is last and isinstance(last.op, Unit):
+            return const(1)
         if left.op is HADAMARD or last.op is HADAMARD or left.op is POWER or last.op is POWER:
             return of_entries(left, last)
         if left.op is _SIGMOID and last.op is _SIGMOID:  # s'*(1 - s), as in s .* (1 - s)
             return of_entries(left, last)
     turned = [transposes.transposed(a) for a in reversed(run)]
-    return min((make(PRODUCT, tuple(run)), make(PRODUCT, tuple(turned))), key=reading)
+    best = min((make(PRODUCT, tuple(run)), make(PRODUCT, tuple(turned))), key=reading)
+    half = squared(best)
+    if half is not None and len(run) > 2:
+        norm = powers.power(unary(NORM2, half), const(2))
+        if look(norm).cost < look(best).cost:
+            return norm
+    return best
+
+
+def squared(run: Expr) -> Expr | None:
+    """The u of ``u'*u``: of ``x'*A'*A*x`` it is ``A*x``, of ``x'*S^2*x`` with symmetric S it is ``S*x``."""
+    args = run.args
+    half = len(args) // 2
+    if any(args[i] is not transposes.transposed(args[-1 - i]) for i in range(half)):
+        return None
+    if len(args) == 2 * half:
+        return assemble(1, (), args[half:])
+    base, k = neighbours.matrix_power(args[half])
+    if isinstance(k, int) and k % 2 == 0 and has(base, SYMMETRIC):
+        return times(neighbours.raised(base, k // 2), *args[half + 1 :])
+    return None
 
 
 def reading(e: Expr) -> tuple[int, int, str, int]:

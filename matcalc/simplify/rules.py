@@ -99,6 +99,13 @@ hyperbolic-number       sinh(a)*cosh(a)^-1 = tanh(a)                    a in R
 pinv-middle             A*pinv(A)*A = A                                 A in R^{m x n}
 pinv-outer              pinv(A)*A*pinv(A) = pinv(A)                     A in R^{m x n}
 
+pinv-left               A'*pinv(A)' = pinv(A)*A                         A in R^{m x n}
+pinv-right              pinv(A)'*A' = A*pinv(A)                         A in R^{m x n}
+pinv-gram               A'*A*pinv(A) = A'                               A in R^{m x n}
+pinv-covariance         pinv(A)*A*A' = A'                               A in R^{m x n}
+pinv-gram-inverse       A*pinv(A)*pinv(A)' = pinv(A)'                   A in R^{m x n}
+pinv-covariance-inverse  pinv(A)'*pinv(A)*A = pinv(A)'                  A in R^{m x n}
+
 [Pinv: Pinv]
 pinv-twice              pinv(pinv(A)) = A                               A in R^{m x n}
 

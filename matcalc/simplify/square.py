@@ -177,6 +177,13 @@ def _adj(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return products.times(scale, products.unary(op, assemble(1, (), m)))
     if x.op is PRODUCT and all(a.rows is a.cols for a in x.args):
         return products.times(*[products.unary(op, a) for a in reversed(x.args)])
+    if x.op is MATRIX_POWER:
+        base, k = x.args
+        if products.invertible(base):
+            return products.times(powers.power(products.unary(DET, base), k), power_of(base, products.times(_MINUS, k)))
+        number = number_of(k)
+        if number is not None and number > 0:
+            return power_of(products.unary(op, base), k)
     return x if isinstance(x.op, Identity) else make(op, (x,))
 
 
@@ -186,6 +193,8 @@ def by_inverses(factors: Sequence[Expr], inverted: Iterable[Expr] = ()) -> list[
     ``inverted``  what has its inverse beside the product, as in the same sum
     """
     inside = [f for f in factors if f.op is KRON or _rearranged(f)]
+    if not inside:
+        return None
     places = [node for f in inside for node in _matrices(f)]
     both = {e.args[0] for e in places if e.op is ADJ} & {*inverted, *(e.args[0] for e in places if e.op is INV)}
     if not both:
@@ -243,6 +252,8 @@ def _pinv(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     (x,) = args
     if products.invertible(x):
         return products.unary(INV, x)
+    if x.op is TRANSPOSE:
+        return transposes.transposed(products.unary(op, x.args[0]))
     c, s, m = term(x)
     if c not in (0, 1) and m:
         return products.times(const(ratio(1, c)), _pinv(op, (assemble(1, s, m),)))

@@ -20,7 +20,8 @@ from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, 
 Key = tuple[tuple[Expr, ...], tuple[Expr, ...]]  # scalars and factors
 Terms = dict[Key, Number]
 
-SMALL = 16  # nodes of a sum over which a number is distributed
+SMALL = 16  # nodes of a sum that is joined with the terms around it
+SPREAD = 24  # nodes of a sum over which a number is distributed
 _REARRANGED = (Diagonal, Flip, HCat, Pad, Crop, Reshape, VCat, Vec)  # sums of these are these of sums
 _STRUCTURED = (Identity, Diagonal, Commutation, Kron, KhatriRao)  # matrices that do not stand for their entries
 _ALGEBRA = (HADAMARD, PRODUCT, TRANSPOSE)
@@ -80,7 +81,7 @@ def _collect(operands: tuple[Expr, ...], shape: Shape) -> Terms:
         if inner is not None and inner.op is ADD and len(inner.args) <= _LONGEST:
             if bits is None:
                 bits = [_inside(a) for a in operands]
-            if (c in (1, -1) or look(inner).size <= SMALL) and not _within(inner, operands, bits):
+            if (c in (1, -1) or look(inner).size <= SPREAD) and not _within(inner, operands, bits):
                 todo.extend([(a, c) for a in reversed(inner.args)])
                 continue
             if c < 0 and (other := flipped(inner)) is not None:
@@ -184,7 +185,18 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
         return products.times(const(content), whole) if content != 1 else whole
     built.sort(key=_order)
     total = make(ADD, tuple([e for _, _, e in built]))
-    return assemble(content, *(((total,), ()) if shape is SCALAR else ((), (total,)))) if content != 1 else total
+    if content == 1:
+        return total
+    whole = assemble(content, *(((total,), ()) if shape is SCALAR else ((), (total,))))
+    if look(total).size > SPREAD:
+        return whole
+    spread = [(t.coefficient * content < 0, t, assemble(exact(t.coefficient * content), *t[1:])) for t in items]
+    spread.sort(key=_order)
+    plain = make(ADD, tuple([e for _, _, e in spread]))
+    if look(plain).cost >= look(whole).cost:
+        return whole
+    plain.memo["term"] = term(whole)  # beside other factors the number is drawn out
+    return plain
 
 
 def joint(items: list[Term]) -> Expr | None:
@@ -253,7 +265,7 @@ def turned_factor(f: Expr) -> tuple[Expr, Expr, Expr] | None:
                 return found[0], found[1], make(HADAMARD, tuple(sorted(args, key=factor_order)))
         return None
     total = f.args[0] if f.op is TRANSPOSE else f
-    if total.op is not ADD or any((number_of(a) or 0) > 0 for a in total.args):
+    if total.op is not ADD or any(number_of(a) == 1 for a in total.args):
         return None
     other = flipped(total)
     if other is None:
@@ -291,9 +303,12 @@ def scaled(k: Number, total: Expr) -> Expr | None:
     coefficients = [term(a).coefficient for a in total.args]
     if k == -1 and any(c < 0 for c in coefficients):
         return flipped(total)
-    if look(total).size > SMALL or _content([exact(c * k) for c in coefficients]) == k * _content(coefficients):
+    # A larger sum where a number so disappears: (2*a - b)/2 is a - b/2.
+    most = 4 * SMALL if any(magnitude(c) != 1 and magnitude(c * k) == 1 for c in coefficients) else SPREAD
+    if look(total).size > most:
         return None
-    return plus(*[products.times(const(k), a) for a in total.args])
+    spread = plus(*[products.times(const(k), a) for a in total.args])
+    return spread if spread.op is ADD or look(spread).cost < look(total).cost else None
 
 
 def flipped(total: Expr) -> Expr | None:

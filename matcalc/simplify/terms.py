@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
-from matcalc.primitives.algebra import POWER, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.leaves import Const, const, number_of
 from matcalc.simplify import transposes
 
@@ -48,6 +48,8 @@ def term(e: Expr) -> Term:
         return known
     if isinstance(op, Const):
         return Term(op.number, (), ())
+    if op is ADD and "term" in e.memo:
+        return e.memo["term"]  # type: ignore[no-any-return]
     if op is TRANSPOSE and e.args[0].op is PRODUCT:
         known = e.memo.get("term")
         if known is None:

@@ -9,11 +9,11 @@ from matcalc.expr import Expr, make
 from matcalc.facts import SYMMETRIC, has
 from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import zeros
-from matcalc.primitives.leaves import Commutation, Identity, Ones, commutation, ones
-from matcalc.primitives.matrix import MATRIX_POWER, PINV
+from matcalc.primitives.leaves import Commutation, Identity, Ones, commutation, const, ones
+from matcalc.primitives.matrix import MATRIX_POWER
 from matcalc.primitives.products import KRON
 from matcalc.primitives.structure import Slice
-from matcalc.simplify import hadamards, kronecker, products, sums
+from matcalc.simplify import hadamards, kronecker, products, sums, terms
 
 
 def transposed(e: Expr) -> Expr:
@@ -66,6 +66,9 @@ def _transposed(e: Expr) -> Expr:
             return e
         if op is ADD and gain(e) <= 1:
             return sums.plus(*[transposed(a) for a in e.args])
+        if op is ADD and terms.term(e).coefficient != 1:
+            c, _, (total,) = terms.term(e)
+            return products.times(const(c), make(TRANSPOSE, (total,)))
         if op is HADAMARD and gain(e) <= 1:
             return hadamards.hadamard(*[transposed(a) for a in e.args])
         if isinstance(op, Slice) and isinstance(e.args[0].op, Identity):
@@ -74,8 +77,6 @@ def _transposed(e: Expr) -> Expr:
             return make(op, (transposed(e.args[0]), transposed(e.args[1])))
         if op is MATRIX_POWER:
             return make(op, (transposed(e.args[0]), e.args[1]))
-        if op is PINV:
-            return make(op, (transposed(e.args[0]),))
     return make(TRANSPOSE, (e,))
 
 

@@ -1,213 +1,28 @@
 """An expression for all values of an index at once.
 
 What depends on i becomes, for all i: a number a column (``down``), a column a matrix of columns (``beside``), a row a
-matrix of rows (``under``). The sum over i is then a product with ones (``total``), or, of columns times rows, a product
-of two matrices. The depth of the calls is bounded by the size of the bodies that are tried.
+matrix of rows (``under``). The depth of the calls is bounded by the size of the bodies that are tried.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from matcalc.dims import ONE, Dim, dim
+from matcalc.dims import ONE, Dim
 from matcalc.expr import Expr, make
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.elementwise import abs_
 from matcalc.primitives.functions import Elementwise
-from matcalc.primitives.leaves import Const, Size, const, identity, number_of, ones, size
+from matcalc.primitives.leaves import const, identity, number_of, ones
 from matcalc.primitives.loops import IndexedSum, free_indices
 from matcalc.primitives.products import KHATRI_RAO, KRON, Inner
-from matcalc.primitives.reductions import NORM1, NORM2, SUM, LogSoftmax, LogSumExp, Max, Mean, Softmax, Sum
-from matcalc.primitives.structure import ALL, AT, Diagonal, DiagonalPart, HCat, Slice, Unit, VCat, Where
+from matcalc.primitives.reductions import NORM1, NORM2, Max, Mean, Sum
+from matcalc.primitives.softmax import LogSoftmax, LogSumExp, Softmax
+from matcalc.primitives.structure import ALL, AT, DiagonalPart, HCat, Slice, Unit, VCat, Where
 from matcalc.simplify import hadamards, powers, products, sums, transposes
 from matcalc.simplify.heads import applied
-from matcalc.simplify.terms import is_run, term
+from matcalc.simplify.runs import Run, Stays, stays, within
+from matcalc.simplify.terms import term
 
 _SOFT = (Softmax, LogSoftmax, LogSumExp)
-_SHOWN = 40  # characters of a part that a reason quotes
-
-
-class Stays(Exception):
-    """The sum cannot be written for all values of the index at once; the message says why."""
-
-
-def length_of(upper: Expr) -> Dim | None:
-    """The dimension that the last value of an index is, where it is one."""
-    number = number_of(upper)
-    if isinstance(upper.op, Size):
-        return dim(upper.op.name)
-    if isinstance(number, int):
-        return dim(number) if number > 0 else None
-    if upper.op is ADD or upper.op is PRODUCT:
-        parts = [length_of(a) if not isinstance(a.op, Const) else _whole(a) for a in upper.args]
-        if any(part is None for part in parts):
-            return None
-        result = dim(0 if upper.op is ADD else 1)
-        for part in parts:
-            result = result + part if upper.op is ADD else result * part  # type: ignore[operator]
-        return result
-    return None
-
-
-class Run(NamedTuple):
-    """The values that an index takes: ``first``, ``first + 1``, ..., ``last``."""
-
-    first: Dim
-    last: Dim
-
-    @property
-    def length(self) -> Dim:
-        return self.last - self.first + 1
-
-    def place(self, k: Expr, i: Expr, length: Dim) -> Where:
-        """The entries that an index k = i + s takes of so many.
-
-        Raises   Stays
-        """
-        others = [length_of(a) or _whole(a) for a in k.args if a is not i]
-        shifted = k.op is ADD and len(others) == len(k.args) - 1 and None not in others
-        if k is not i and not shifted:
-            raise Stays(f"the index is {k}")
-        shift = sum((o for o in others if o is not None), dim(0)) if shifted else dim(0)
-        low, high = self.first + shift, self.last + shift
-        if low is ONE and high is length:
-            return ALL
-        below, beyond = low.value, (length - high).value
-        if (beyond is None and high.value is None) or (beyond or 0) < 0 or (below is not None and below < 1):
-            raise Stays(f"{k} runs to {high}, and there are {length}")
-        return (low, high)
-
-
-def never_negative(d: Dim) -> bool:
-    """Whether a size is 0 or more for all sizes that it is computed from."""
-    sizes = dict.fromkeys(d.names, 1)
-    return all(c >= 0 for monomial, c in d.terms if monomial) and d.evaluate(sizes) >= 0
-
-
-def _whole(e: Expr) -> Dim | None:
-    number = number_of(e)
-    return dim(number) if isinstance(number, int) else None
-
-
-def _within(e: Expr, i: Expr) -> bool:
-    return i in free_indices(e)
-
-
-def _stays(e: Expr, i: Expr, why: str = "has no form for all its values") -> Stays:
-    text = str(e)
-    return Stays(f"{text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'} depends on {i.op.name} and {why}")
-
-
-# -- the sum
-
-
-def total(e: Expr, i: Expr, d: Run) -> Expr:
-    """The sum of ``e`` for all values of i.
-
-    Raises   Stays
-    """
-    if not _within(e, i):
-        return products.times(size(d.length), e)
-    if e.is_scalar:
-        return _total_of_numbers(e, i, d)
-    if e.op is ADD:
-        return sums.plus(*[total(a, i, d) for a in e.args])
-    if e.cols is ONE:
-        return _total_of_columns(e, i, d)
-    if e.rows is ONE:
-        return transposes.transposed(_total_of_columns(transposes.transposed(e), i, d))
-    if hadamards.is_outer(e):
-        column, row = products.cut(e.args)
-        left, right = _sides(column, row, i, d)
-        return products.times(left, transposes.transposed(right))
-    depending = [k for k, a in enumerate(e.args) if _within(a, i)]
-    if e.op is PRODUCT and all(e.args[k].is_scalar for k in depending):
-        weight = total(products.times(*[e.args[k] for k in depending]), i, d)
-        return products.times(weight, *[a for k, a in enumerate(e.args) if k not in depending])
-    if e.op is PRODUCT and len(depending) > 1:
-        inward = _weights_inside(e, i)
-        if inward is not None:
-            return total(inward, i, d)
-    if e.op is PRODUCT and len(depending) > 1:
-        scaled = _between_diagonals(e, i, d)
-        if scaled is not None:
-            return scaled
-    if isinstance(e.op, (HCat, VCat)):  # linear in all blocks together: those that stay count as often
-        return applied(e.op, tuple([total(a, i, d) for a in e.args]))
-    if len(depending) == 1 and e.op.linear_in(depending[0]):
-        (k,) = depending
-        return applied(e.op, (*e.args[:k], total(e.args[k], i, d), *e.args[k + 1 :]))
-    raise _stays(e, i, "is a matrix that is no column times a row")
-
-
-def _total_of_numbers(e: Expr, i: Expr, d: Run) -> Expr:
-    c, s, _ = term(e)
-    front = [a for a in s if not _within(a, i)]
-    varying = [a for a in s if _within(a, i)]
-    if len(varying) == 1 and is_run(varying[0]):
-        first, last = varying[0].args[0], varying[0].args[-1]
-        if _within(first, i) and _within(last, i) and all(not _within(a, i) for a in varying[0].args[1:-1]):
-            left = across(first, i, d)
-            right = products.times(*varying[0].args[1:-1], beside(last, i, d))
-            return products.times(const(c), *front, products.unary(SUM, hadamards.hadamard(left, right)))
-    if len(varying) == 1 and varying[0].op is NORM1 and ONE in varying[0].args[0].shape:
-        return products.times(const(c), *front, products.unary(NORM1, across(varying[0].args[0], i, d)))
-    return products.times(const(c), *front, products.unary(SUM, down(products.times(*varying), i, d)))
-
-
-def _total_of_columns(e: Expr, i: Expr, d: Run) -> Expr:
-    """The sum of columns: of weighted ones, the matrix times the weights."""
-    c, s, m = term(e)
-    weights = [a for a in s if _within(a, i)]
-    front = [const(c), *[a for a in s if not _within(a, i)]]
-    if weights and m:
-        column = products.times(*m)
-        weight = down(products.times(*weights), i, d)
-        if not _within(column, i):
-            return products.times(*front, products.unary(SUM, weight), column)
-        return products.times(*front, beside(column, i, d), weight)
-    return products.unary(Sum(1), beside(e, i, d))
-
-
-def _sides(column: Expr, row: Expr, i: Expr, d: Run) -> tuple[Expr, Expr]:
-    """The matrices of the columns of an outer product, numbers with whichever of them depends on the index."""
-    if _within(column, i) and _within(row, i):
-        return beside(column, i, d), across(row, i, d)
-    if _within(column, i):
-        return total(column, i, d), transposes.transposed(row)
-    return column, transposes.transposed(total(row, i, d))
-
-
-def _weights_inside(e: Expr, i: Expr) -> Expr | None:
-    """``s*A*diag(x)`` as ``A*diag(s*x)``: numbers that vary go to the only factor that does, under a linear map."""
-    weights = [a for a in e.args if a.is_scalar and _within(a, i)]
-    varying = [k for k, a in enumerate(e.args) if not a.is_scalar and _within(a, i)]
-    if not weights or len(varying) != 1:
-        return None
-    (k,) = varying
-    op, args = e.args[k].op, e.args[k].args
-    if len(args) != 1 or not op.linear_in(0):
-        return None
-    inner = make(op, (products.times(*weights, args[0]),))
-    return make(PRODUCT, tuple([inner if j == k else a for j, a in enumerate(e.args) if j == k or a not in weights]))
-
-
-def _between_diagonals(e: Expr, i: Expr, d: Run) -> Expr | None:
-    """``diag(x)*A*diag(y)`` is ``A .* (x*y')``, and its sum ``A .* (X*Y')``."""
-    factors = [a for a in e.args if not a.is_scalar]
-    first, middle, last = factors[0], factors[1:-1], factors[-1]
-    if (
-        first is last
-        or not (isinstance(first.op, Diagonal) and isinstance(last.op, Diagonal))
-        or any(_within(a, i) for a in middle)
-    ):
-        return None
-    scale = [a for a in e.args if a.is_scalar and not _within(a, i)]
-    weights = [a for a in e.args if a.is_scalar and _within(a, i)]
-    left, right = beside(products.times(*weights, first.args[0]), i, d), beside(last.args[0], i, d)
-    outer = products.times(left, transposes.transposed(right))
-    inner = products.times(*middle) if middle else identity(first.rows)
-    return products.times(*scale, hadamards.hadamard(inner, outer))
 
 
 # -- numbers, one under the other
@@ -219,7 +34,7 @@ def down(e: Expr, i: Expr, d: Run) -> Expr:
     Raises   Stays
     """
     op = e.op
-    if not _within(e, i):
+    if not within(e, i):
         return products.times(e, ones(d.length))
     if e is i:
         raise Stays(f"the number {i.op.name} itself stands in it, not only as an index")
@@ -228,7 +43,7 @@ def down(e: Expr, i: Expr, d: Run) -> Expr:
     if op is PRODUCT or op is HADAMARD:
         return _product_of_numbers(e, i, d)
     if op is ADD:
-        return sums.plus(*[down(a, i, d) if _within(a, i) else a for a in e.args])
+        return sums.plus(*[down(a, i, d) if within(a, i) else a for a in e.args])
     if op is POWER:
         base, exponent = e.args
         if base.op is NORM2 and number_of(exponent) == 2:
@@ -236,7 +51,7 @@ def down(e: Expr, i: Expr, d: Run) -> Expr:
             if apart is not None:
                 return down(apart, i, d)
             return _of_entries(Sum(0), powers.power(across(base.args[0], i, d), const(2)))
-        return powers.power(*[down(a, i, d) if _within(a, i) else a for a in e.args])
+        return powers.power(*[down(a, i, d) if within(a, i) else a for a in e.args])
     if isinstance(op, Elementwise):
         return applied(op, (down(e.args[0], i, d),))
     if isinstance(op, (Sum, Mean, Max)) and ONE in e.args[0].shape:
@@ -253,14 +68,14 @@ def down(e: Expr, i: Expr, d: Run) -> Expr:
         return _of_entries(Sum(0), hadamards.hadamard(left, right))
     if isinstance(op, IndexedSum):
         return _of_loop(e, i, d)
-    raise _stays(e, i)
+    raise stays(e, i)
 
 
 def _distance(x: Expr, i: Expr) -> Expr | None:
     """``norm2(u - v)^2`` as ``u'*u - 2*u'*v + v'*v``, where v depends on i and u on another index."""
     if x.op is not ADD or x.cols is not ONE or any(a.is_scalar for a in x.args):
         return None
-    u, v = ([a for a in x.args if _within(a, i) == within] for within in (False, True))
+    u, v = ([a for a in x.args if within(a, i) == depends] for depends in (False, True))
     if not u or not any(free_indices(a) for a in u):
         return None
     first, second = sums.plus(*u), sums.plus(*v)
@@ -281,20 +96,20 @@ def _product_of_numbers(e: Expr, i: Expr, d: Run) -> Expr:
     chain = [a for a in e.args if not a.is_scalar]
     if chain:
         parts.append(products.times(*chain))
-    front = [a for a in parts if not _within(a, i)]
-    varying = [down(a, i, d) for a in parts if _within(a, i)]
+    front = [a for a in parts if not within(a, i)]
+    varying = [down(a, i, d) for a in parts if within(a, i)]
     return products.times(*front, hadamards.hadamard(*varying))
 
 
 def _run(e: Expr, i: Expr, d: Run) -> Expr:
     """A number ``x'*A*y`` of which the ends depend on the index."""
     first, *middle, last = e.args
-    between = next((a for a in middle if _within(a, i)), None)
+    between = next((a for a in middle if within(a, i)), None)
     if between is not None:
-        raise _stays(between, i, "is a matrix within a product")
-    if not _within(first, i):
+        raise stays(between, i, "is a matrix within a product")
+    if not within(first, i):
         return transposes.transposed(products.times(first, *middle, beside(last, i, d)))
-    if not _within(last, i):
+    if not within(last, i):
         return products.times(under(first, i, d), *middle, last)
     right = products.times(*middle, beside(last, i, d))
     return _of_entries(Sum(0), hadamards.hadamard(across(first, i, d), right))
@@ -309,12 +124,12 @@ def beside(e: Expr, i: Expr, d: Run) -> Expr:
     Raises   Stays
     """
     op = e.op
-    if not _within(e, i):
+    if not within(e, i):
         return products.times(e, transposes.transposed(ones(d.length)))
     if e.is_scalar:
         return transposes.transposed(down(e, i, d))
     if e.cols is not ONE:
-        raise _stays(e, i, "is a matrix")
+        raise stays(e, i, "is a matrix")
     if isinstance(op, Unit):
         return taken(identity(op.order), ALL, d.place(e.args[0], i, op.order))
     if isinstance(op, Slice):
@@ -327,7 +142,7 @@ def beside(e: Expr, i: Expr, d: Run) -> Expr:
         parts = [_spread(a, e.rows, i, d) for a in e.args]
         return sums.plus(*parts) if op is ADD else hadamards.hadamard(*parts)
     if op is POWER:
-        base, exponent = (_spread(a, e.rows, i, d) if _within(a, i) or not a.is_scalar else a for a in e.args)
+        base, exponent = (_spread(a, e.rows, i, d) if within(a, i) or not a.is_scalar else a for a in e.args)
         return powers.power(base, exponent)
     if isinstance(op, Elementwise) or (isinstance(op, _SOFT) and op.axis == 0):
         return applied(op, (beside(e.args[0], i, d),))
@@ -340,31 +155,31 @@ def beside(e: Expr, i: Expr, d: Run) -> Expr:
         return hadamards.hadamard(beside(column, i, d), across(row, i, d))
     if isinstance(op, IndexedSum):
         return _of_loop(e, i, d)
-    raise _stays(e, i)
+    raise stays(e, i)
 
 
 def _spread(a: Expr, rows: Dim, i: Expr, d: Run) -> Expr:
     """An operand of a sum or an elementwise product of columns; a number that varies fills its column."""
     if not a.is_scalar:
         return beside(a, i, d)
-    return products.times(ones(rows), transposes.transposed(down(a, i, d))) if _within(a, i) else a
+    return products.times(ones(rows), transposes.transposed(down(a, i, d))) if within(a, i) else a
 
 
 def _product(e: Expr, i: Expr, d: Run) -> Expr:
     """A column that is a product: what varies are numbers and the last factor."""
     c, s, m = term(e)
     if len(m) == 1 and m[0] is e:
-        raise _stays(e, i)
-    front = [const(c), *[a for a in s if not _within(a, i)]]
-    weights = [down(a, i, d) for a in s if _within(a, i)]
-    before = next((a for a in m[:-1] if _within(a, i)), None)
+        raise stays(e, i)
+    front = [const(c), *[a for a in s if not within(a, i)]]
+    weights = [down(a, i, d) for a in s if within(a, i)]
+    before = next((a for a in m[:-1] if within(a, i)), None)
     if before is not None:
-        raise _stays(before, i, "is a matrix within a product")
+        raise stays(before, i, "is a matrix within a product")
     columns = products.times(*front, *m[:-1], beside(m[-1], i, d))
     if not weights:
         return columns
     row = transposes.transposed(hadamards.hadamard(*weights))
-    if not _within(m[-1], i):
+    if not within(m[-1], i):
         return products.times(*front, *m, row)
     return hadamards.hadamard(columns, products.times(ones(e.rows), row))
 
@@ -372,7 +187,7 @@ def _product(e: Expr, i: Expr, d: Run) -> Expr:
 def _of_loop(e: Expr, i: Expr, d: Run) -> Expr:
     """A sum over another index, which stays, of what is there for all values of this one."""
     body, lower, upper = e.args
-    if _within(lower, i) or _within(upper, i):
+    if within(lower, i) or within(upper, i):
         raise Stays(f"the bounds of a sum within depend on {i.op.name}")
     inner = down(body, i, d) if e.is_scalar else under(body, i, d) if e.rows is ONE else beside(body, i, d)
     return e.op.construct((inner, lower, upper))
@@ -397,14 +212,14 @@ def _positions(e: Expr, i: Expr, d: Run) -> tuple[Where | Expr, Where | Expr]:
             found.append(where)
             continue
         k = left.pop(0)
-        found.append(d.place(k, i, length) if _within(k, i) else k)
+        found.append(d.place(k, i, length) if within(k, i) else k)
     return found[0], found[1]
 
 
 def _entries(e: Expr, i: Expr, d: Run) -> Expr:
     """A number ``A[k,i]``, ``A[i,k]``, ``A[i,i]``, ``x[i]``: of a row, of a column or of the diagonal."""
     a = e.args[0]
-    if _within(a, i):
+    if within(a, i):
         return _entries_of_columns(e, i, d)
     row, col = _positions(e, i, d)
     if isinstance(row, Expr):
@@ -423,7 +238,7 @@ def _entries_of_columns(e: Expr, i: Expr, d: Run) -> Expr:
     """Entry k or i of a column (or a row) that depends on i."""
     a = e.args[0]
     if ONE not in a.shape:
-        raise _stays(e, i)
+        raise stays(e, i)
     where = _positions(e, i, d)[0 if a.cols is ONE else 1]
     columns = across(a, i, d)
     if isinstance(where, Expr):
@@ -435,13 +250,13 @@ def _columns(e: Expr, i: Expr, d: Run) -> Expr:
     """A column ``A[:,i]``, ``A[1:k,i]`` or ``x[1:k]``."""
     a, op = e.args[0], e.op
     assert isinstance(op, Slice)
-    if _within(a, i):
+    if within(a, i):
         if a.cols is not ONE or isinstance(op.row, str):
-            raise _stays(e, i)
+            raise stays(e, i)
         return taken(beside(a, i, d), op.row, ALL)
     row, col = _positions(e, i, d)
     if isinstance(row, Expr) or isinstance(col, Expr):
-        raise _stays(e, i)
+        raise stays(e, i)
     return taken(a, row, col)
 
 
@@ -454,12 +269,12 @@ def under(row: Expr, i: Expr, d: Run) -> Expr:
     Raises   Stays
     """
     op = row.op
-    if not _within(row, i):
+    if not within(row, i):
         return products.times(ones(d.length), row)
     if row.is_scalar:
         return down(row, i, d)
     if row.rows is not ONE:
-        raise _stays(row, i, "is a matrix")
+        raise stays(row, i, "is a matrix")
     if op is TRANSPOSE:
         return transposes.transposed(beside(row.args[0], i, d))
     if isinstance(op, Slice):
@@ -469,16 +284,16 @@ def under(row: Expr, i: Expr, d: Run) -> Expr:
     if op is ADD or op is HADAMARD:
         parts = [under(a, i, d) if not a.is_scalar else _along(a, row.cols, i, d) for a in row.args]
         return sums.plus(*parts) if op is ADD else hadamards.hadamard(*parts)
-    if op is POWER and all(not a.is_scalar or not _within(a, i) for a in row.args):
+    if op is POWER and all(not a.is_scalar or not within(a, i) for a in row.args):
         return powers.power(*[a if a.is_scalar else under(a, i, d) for a in row.args])
     if op is PRODUCT:
         scalars = [a for a in row.args if a.is_scalar]
         first, *rest = [a for a in row.args if not a.is_scalar]
-        late = next((a for a in rest if _within(a, i)), None)
+        late = next((a for a in rest if within(a, i)), None)
         if late is not None:
-            raise _stays(late, i, "is a matrix within a product")
-        rows = products.times(*[a for a in scalars if not _within(a, i)], under(first, i, d), *rest)
-        weights = [down(a, i, d) for a in scalars if _within(a, i)]
+            raise stays(late, i, "is a matrix within a product")
+        rows = products.times(*[a for a in scalars if not within(a, i)], under(first, i, d), *rest)
+        weights = [down(a, i, d) for a in scalars if within(a, i)]
         if not weights:
             return rows
         return hadamards.hadamard(
@@ -488,24 +303,24 @@ def under(row: Expr, i: Expr, d: Run) -> Expr:
         return applied(op, tuple([under(a, i, d) for a in row.args]))
     if isinstance(op, IndexedSum):
         return _of_loop(row, i, d)
-    raise _stays(row, i)
+    raise stays(row, i)
 
 
 def _along(a: Expr, cols: Dim, i: Expr, d: Run) -> Expr:
-    return products.times(down(a, i, d), transposes.transposed(ones(cols))) if _within(a, i) else a
+    return products.times(down(a, i, d), transposes.transposed(ones(cols))) if within(a, i) else a
 
 
 def _rows(e: Expr, i: Expr, d: Run) -> Expr:
     """The rows ``A[i,:]`` and ``A[i,1:k]``, and parts of rows."""
     a, op = e.args[0], e.op
     assert isinstance(op, Slice)
-    if _within(a, i):
+    if within(a, i):
         if a.rows is not ONE or isinstance(op.col, str):
-            raise _stays(e, i)
+            raise stays(e, i)
         return taken(under(a, i, d), ALL, op.col)
     row, col = _positions(e, i, d)
     if isinstance(row, Expr) or isinstance(col, Expr):
-        raise _stays(e, i)
+        raise stays(e, i)
     return taken(a, row, col)
 
 
@@ -514,4 +329,4 @@ def across(x: Expr, i: Expr, d: Run) -> Expr:
     return transposes.transposed(under(x, i, d)) if x.rows is ONE else beside(x, i, d)
 
 
-__all__ = ["Run", "Stays", "beside", "down", "length_of", "never_negative", "total", "under"]
+__all__ = ["across", "beside", "down", "under"]

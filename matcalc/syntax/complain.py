@@ -9,6 +9,7 @@ from matcalc.dims import ONE, SCALAR, Shape, shape_text
 from matcalc.errors import ShapeError, Span
 from matcalc.expr import DimMismatch
 from matcalc.syntax import tree
+from matcalc.syntax.dimensions import literal_of
 from matcalc.syntax.scope import Scope
 from matcalc.syntax.shapes import Unifier, nice_names, unknowns
 
@@ -74,7 +75,8 @@ def misfit(scope: Scope, number: int, shapes: list[Shape], unifier: Unifier, rea
         )
         return _error(source, f"inverse of {text}, which is in {shape} and not square", first, None, whole, hint)
     if step.kind == "power":
-        return _power(source, operands, whole)
+        literal = literal_of(scope, step.node.kids[1])
+        return _power(source, operands, whole, whole_exponent=literal is None or literal.denominator == 1)
     if step.kind == "entry":
         hint = "write x[i] for a vector, A[i, j], A[i, :] or A[:, j] for a matrix; indices count from 1"
         if first.shape == SCALAR:
@@ -186,7 +188,7 @@ def _hint_hadamard(left: Operand, right: Operand) -> str:
     return "an elementwise product needs two of the same shape"
 
 
-def _power(source: str, operands: list[Operand], whole: Operand) -> ShapeError:
+def _power(source: str, operands: list[Operand], whole: Operand, whole_exponent: bool) -> ShapeError:
     base, exponent = operands
     b = base.bracketed
     if exponent.shape != SCALAR:
@@ -194,7 +196,7 @@ def _power(source: str, operands: list[Operand], whole: Operand) -> ShapeError:
         hint = f"for the exponential write exp({exponent.text})" if base.text == "e" else "entry by entry, write .^"
         return _error(source, title, base, exponent, whole, hint)
     title = f"{base.text}^{exponent.text} is a power of {shape_text(base.shape)}, which is not square"
-    if base.shape[0] is base.shape[1]:
+    if base.shape[0] is base.shape[1] or not whole_exponent:
         return _error(
             source,
             f"{base.text}^{exponent.bracketed}: the power of a matrix is a whole number",

@@ -9,6 +9,7 @@ from matcalc.primitives.functions import Unknown
 from matcalc.primitives.leaves import var
 from matcalc.syntax import tree
 from matcalc.syntax.build import build_all
+from matcalc.syntax.dimensions import dimension_of
 from matcalc.syntax.families import columns_of
 from matcalc.syntax.formulas import Formula, Macro, foreign, of_matrices
 from matcalc.syntax.kinds import Conflict, solve
@@ -27,7 +28,7 @@ def declare(scope: Scope, part: tree.Declaration | tree.Kind | tree.Mapping) -> 
     if isinstance(part, tree.Kind):
         declare_functions(scope, part)
         return
-    sizes = [scope.dimension(node) for node in part.sizes]
+    sizes = [dimension_of(scope, node) for node in part.sizes]
     shape: Shape = (sizes[0] if sizes else ONE, sizes[1] if len(sizes) > 1 else ONE)
     words = part.attributes
     named = next((k for k, word in enumerate(words) if word.text == "with"), len(words))  # with columns x_i

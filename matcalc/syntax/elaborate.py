@@ -11,7 +11,8 @@ from matcalc.expr import Expr
 from matcalc.primitives.functions import Function, Unknown
 from matcalc.primitives.leaves import number_of, var
 from matcalc.primitives.maps import Map
-from matcalc.syntax import calls, families, operators, tree
+from matcalc.primitives.reductions import Max
+from matcalc.syntax import calls, families, indices, norms, operators, tree
 from matcalc.syntax.build import build_all
 from matcalc.syntax.complain import misfit
 from matcalc.syntax.declare import check_new, declare, define_function
@@ -292,9 +293,13 @@ def inferred(scope: Scope, found: list[Expr], columns: dict[str, str]) -> list[s
 
 
 def warnings(scope: Scope, solution: Solution, nodes: list[Expr]) -> list[str]:
-    """A number that was computed, added to a matrix: often a transpose in the wrong place."""
+    """A number that was computed, added to a matrix: often a transpose in the wrong place. The maximum of columns."""
     out = []
     for number, step in enumerate(scope.steps):
+        if isinstance(nodes[number].op, Max) and isinstance(step.node, tree.Call) and len(step.node.kids) == 2:
+            text = " ".join(scope.source_of(number)[step.node.start : step.node.end].split())[:60]
+            if isinstance(step.node.kids[1], tree.Number) and step.node.kids[1].text == "0":
+                out.append(f"{text} is the largest entry of each column; the larger of each entry and 0 is relu")
         if step.kind != "sum" or ONE in nodes[number].shape:
             continue
         for a in step.args:
@@ -315,6 +320,6 @@ def is_plain(node: Expr) -> bool:
     return not node.args or (len(node.args) == 2 and len(args) == 1 and not args[0].args) or (not args)
 
 
-READINGS = (calls, families, operators)  # imported for what they register
+READINGS = (calls, families, indices, norms, operators)  # imported for what they register
 
 __all__ = ["FUNCTIONS", "MAX_STEPS", "Program", "parse"]

@@ -21,6 +21,7 @@ from matcalc.primitives.registry import CALLS
 from matcalc.primitives.structure import ALL, AT, Slice
 from matcalc.syntax import tree
 from matcalc.syntax.builder import JUXTAPOSED
+from matcalc.syntax.dimensions import dimension_of, last_of
 from matcalc.syntax.scope import Family, Reading, Scope, Step, reads
 
 _OF_VECTORS = frozenset({"norm", "norm1", "norm2", "softmax", "logsumexp", "log_softmax", "sum", "mean", "max"})
@@ -166,7 +167,7 @@ def declare_family(scope: Scope, part: tree.Family, declare: Callable[[Scope, tr
                 hint=f"write {name.text.partition('_')[0]}_{index} in R^n for {index}=1:m",
             )
     declare(scope, declaration)
-    last = scope.dimension(upper)
+    last = dimension_of(scope, upper)
     for name in declaration.names:
         member = scope.variables.pop(name.text)
         base = name.text.partition("_")[0]
@@ -214,7 +215,7 @@ def members(scope: Scope, node: tree.Member) -> Reading:
     if isinstance(operand, tree.Name) and operand.text in scope.families and _uses(positions, scope.bound):
         operand = tree.Name(operand.start, operand.end, scope.whole_of(operand, operand.text))
     count = len(positions)
-    lasts = [(axis if count == 2 else -1, scope.last_of(position)) for axis, position in enumerate(positions)]
+    lasts = [(axis if count == 2 else -1, last_of(scope, position)) for axis, position in enumerate(positions)]
 
     def finish(args: tuple[int, ...]) -> int:
         for position in positions:

@@ -129,6 +129,9 @@ def solve(scope: Scope, result: int, scalar: bool) -> Solution:
     Raises   Conflict of the default kinds where no correction helps; AmbiguityError
     """
     kinds = {name: first_kind(name, found) for name, found in scope.undeclared.items()}
+    for number, axis, _ in scope.loops:
+        if axis == 1 and scope.steps[number].name in kinds:  # a_ij, where j runs too
+            kinds[scope.steps[number].name] = MATRIX
     demand = result if scalar else None
     try:
         return fold(scope, kinds, demand)

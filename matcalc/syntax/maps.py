@@ -8,6 +8,7 @@ from matcalc.expr import Expr
 from matcalc.primitives.maps import Map, Mapped, derived
 from matcalc.primitives.structure import vec
 from matcalc.syntax import tree
+from matcalc.syntax.dimensions import dimension_of
 from matcalc.syntax.scope import Reading, Scope, Step, reads
 
 
@@ -15,7 +16,7 @@ def declared_map(scope: Scope, name: str, part: tree.Mapping) -> Map:
     """The map of a declaration ``f: R^n, R^p -> R^m``."""
     shapes: list[Shape] = []
     for sizes in (*part.domains, part.range):
-        found = [scope.dimension(node) for node in sizes]
+        found = [dimension_of(scope, node) for node in sizes]
         shapes.append((found[0] if found else ONE, found[1] if len(found) > 1 else ONE))
     return Map(name, tuple(shapes[:-1]), shapes[-1])
 

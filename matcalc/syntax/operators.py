@@ -29,6 +29,7 @@ from matcalc.primitives.matrix import inv, matrix_power
 from matcalc.primitives.products import KRON
 from matcalc.syntax import tree
 from matcalc.syntax.builder import JUXTAPOSED
+from matcalc.syntax.dimensions import literal_of
 from matcalc.syntax.scope import Build, Reading, Rule, Scope, Step, number_rule, reads, square_rule
 
 
@@ -102,7 +103,7 @@ def quotient(divisors: frozenset[int], *factors: Expr) -> Expr:
 
 
 def reciprocal(scope: Scope, node: tree.Node, step: int, kind: str) -> int:
-    if scope.literal(node) == 0:
+    if literal_of(scope, node) == 0:
         raise ParseError("division by zero", span=scope.span(node), hint="write another divisor")
     if kind == "hadamard":
         return scope.add(Step("reciprocal", node, (step,), lambda shapes, same: shapes[0], lambda x: power(x, -1)))
@@ -136,7 +137,7 @@ def powers(scope: Scope, node: tree.Power) -> Reading:
     base, exponent = node.kids
     if node.elementwise:
         return [base, exponent], lambda args: scope.add(Step("elementwise power", node, args, POWER.infer, power))
-    literal = scope.literal(exponent)
+    literal = literal_of(scope, exponent)
     if (
         isinstance(base, tree.Name)
         and base.text == "e"

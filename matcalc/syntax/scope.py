@@ -1,18 +1,18 @@
 """The scope of a text: what names mean, and the program as a list of steps, each shared part once.
 
 A step has the numbers of the steps that it uses, a rule for its shape and a way to build its node. The syntax tree is
-read from its leaves up without recursion; what each kind of node means is registered by operators.py and calls.py.
+read from its leaves up without recursion; what each kind of node means is registered by operators.py, calls.py,
+norms.py and indices.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from matcalc.dims import ONE, SCALAR, Dim, Shape, dim
-from matcalc.errors import AmbiguityError, DeclarationError, LimitError, Span, UnknownNameError
+from matcalc.errors import AmbiguityError, Span, UnknownNameError
 from matcalc.expr import Expr, make
 from matcalc.primitives.base import Same
 from matcalc.primitives.functions import Defined, Function
@@ -21,15 +21,13 @@ from matcalc.primitives.leaves import Pi, const, identity, ones, size, var
 from matcalc.primitives.maps import Map
 from matcalc.primitives.registry import CALLS
 from matcalc.syntax import tree
-from matcalc.syntax.builder import JUXTAPOSED
+from matcalc.syntax.dimensions import OPERATORS, dimension_of, number_in
 
 Rule: TypeAlias = Callable[[tuple[Shape, ...], Same], Shape]
 Build: TypeAlias = Callable[..., Expr]
 
 FUNCTION_ALIASES = {"sigma": "sigmoid"}
 FUNCTIONS = frozenset(CALLS) | FUNCTION_ALIASES.keys() | {"norm"}
-MAX_DIGITS = 300  # of a number
-MAX_TERMS = 40  # of a dimension
 MAX_STEPS = 200_000  # of a program
 
 
@@ -155,7 +153,7 @@ class Scope:
             else:
                 out.append(self.name(node, bound))
         elif isinstance(node, tree.Number):
-            out.append(self.leaf("number", node, SCALAR, partial(const, self.number(node))))
+            out.append(self.leaf("number", node, SCALAR, partial(const, number_in(self, node))))
         else:
             operands, finish = READERS[type(node)](self, node)
             stack.append(Finish([item for item in operands if isinstance(item, tree.Node)], finish))
@@ -165,24 +163,6 @@ class Scope:
         return self.add(Step(kind, node, (), lambda shapes, same: shape, build))
 
     # -- names and numbers
-
-    def number(self, node: tree.Number) -> int | float:
-        if len(node.text) > MAX_DIGITS:
-            raise LimitError(
-                f"a number of {len(node.text)} characters, more than {MAX_DIGITS}",
-                span=self.span(node),
-                hint="round it, or write it as a power: 10^400",
-            )
-        if node.text.isdigit():
-            return int(node.text)
-        value = float(node.text)
-        if value in (float("inf"), 0.0) and any(c in "123456789" for c in node.text.lower().partition("e")[0]):
-            raise LimitError(
-                "the number is too large or too small for a float",
-                span=self.span(node),
-                hint="write it as a power, which stays exact: 10^400, 10^-400",
-            )
-        return value
 
     def name(self, node: tree.Name, bound: dict[str, Any]) -> int:
         name = node.text
@@ -214,7 +194,7 @@ class Scope:
         order = self.order_of_identity(name)
         if order is not None:
             at = tree.Number if order.isdigit() else tree.Name
-            d = self.dimension(at(node.start, node.end, order))
+            d = dimension_of(self, at(node.start, node.end, order))
             return self.leaf("identity of an order", node, (d, d), partial(identity, d))
         if name not in self.undeclared:
             found = self.undeclared[name] = Undeclared(node, len(self.steps))
@@ -254,49 +234,6 @@ class Scope:
         at = [tree.Name(node.start, node.end, c) for c in subscript]
         return tree.Member(node.start, node.end, (tree.Name(node.start, node.end, self.whole_of(node, base)), *at))
 
-    def size_of(self, node: tree.Node) -> Dim | None:
-        """The dimension that the last value of an index is, such as n-1, where its names are those of sizes."""
-        names = [k.text for k in tree.walk([node]) if isinstance(k, tree.Name)]
-        if not names or any(name not in self.sizes or name in self.undeclared for name in names):
-            return None
-        if any(isinstance(k, tree.Binary) and k.operator not in _DIMENSIONS for k in tree.walk([node])):
-            return None
-        guessed = self.guessed_sizes.intersection(names)
-        found = self.dimension(node)
-        self.guessed_sizes |= guessed
-        return found
-
-    def last_of(self, position: tree.Node) -> Dim | None:
-        """The last entry that an index, or an index and a number (i+1, i-1), takes, where that is a size."""
-        self.check_index(position)
-        if isinstance(position, tree.Name):
-            return self.bound.get(position.text)
-        if not isinstance(position, tree.Binary) or position.operator not in ("PLUS", "MINUS"):
-            return None
-        index, number = position.kids
-        if isinstance(index, tree.Number) and position.operator == "PLUS":
-            index, number = number, index
-        last = self.bound.get(index.text) if isinstance(index, tree.Name) else None
-        if last is None or not isinstance(number, tree.Number) or not number.text.isdigit() or len(number.text) > 9:
-            return None
-        if last.is_unknown:
-            raise DeclarationError(
-                f"the sum over {self.source[index.start : index.end]} needs bounds, as it does not run through all",
-                span=self.span(position),
-                hint="write them, for example sum(i=1:n-1, (x[i+1] - x[i])^2)",
-            )
-        return last + int(number.text) if position.operator == "PLUS" else last - int(number.text)
-
-    def check_index(self, node: tree.Node) -> None:
-        """Refuses as a position the index of a sum that begins at 0."""
-        if isinstance(node, tree.Name) and node.text in self.below:
-            i = node.text
-            raise DeclarationError(
-                f"the index {i} of the sum begins before 1, and entries and columns are counted from 1",
-                span=self.span(node),
-                hint=f"begin at {i}=1 and write {i}-1 where the number is meant, or take [{i}+1] as the index",
-            )
-
     def whole_of(self, node: tree.Name, base: str) -> str:
         """The name of what ``x_i`` is a member of."""
         capital = base[0].upper() + base[1:]
@@ -334,7 +271,7 @@ class Scope:
         """Notes that the place of a bare name makes it a number, a whole one with all that it is computed from."""
         while isinstance(node, (tree.Group, tree.Negation)):
             node = node.kids[0]
-        if integer and isinstance(node, tree.Binary) and node.operator in _DIMENSIONS:
+        if integer and isinstance(node, tree.Binary) and node.operator in OPERATORS:
             for part in tree.walk([node]):
                 if isinstance(part, tree.Name):
                     self.force(part, integer=True)
@@ -348,66 +285,6 @@ class Scope:
         if found is not None:
             found.scalar = True
             found.integer = found.integer or integer
-
-    def literal(self, node: tree.Node) -> Fraction | None:
-        """The number that an exponent is, where it is written as one."""
-        sign = 1
-        while isinstance(node, (tree.Group, tree.Negation)):
-            sign = -sign if isinstance(node, tree.Negation) else sign
-            node = node.kids[0]
-        if isinstance(node, tree.Number):
-            return sign * Fraction(self.number(node))
-        if isinstance(node, (tree.Binary, tree.Fraction)) and all(isinstance(k, tree.Number) for k in node.kids):
-            above, below = (Fraction(self.number(k)) for k in node.kids)  # type: ignore[arg-type]
-            if (isinstance(node, tree.Fraction) or node.operator == "SLASH") and below:
-                return sign * above / below
-        return None
-
-    # -- dimensions
-
-    def dimension(self, root: tree.Node) -> Dim:
-        """A dimension written as an expression: names, whole numbers, sums and products of those."""
-        values: list[Dim] = []
-        stack: list[Any] = [root]
-        while stack:
-            node = stack.pop()
-            if callable(node):
-                right = values.pop()
-                values.append(node(values.pop(), right))
-                if len(values[-1].terms) > MAX_TERMS:
-                    raise LimitError(f"a dimension of more than {MAX_TERMS} terms", span=self.span(root))
-            elif isinstance(node, tree.Group):
-                stack.append(node.kids[0])
-            elif isinstance(node, tree.Number) and node.text.isdigit() and len(node.text) < 16:
-                values.append(dim(int(node.text)))
-            elif isinstance(node, tree.Name) and node.text not in self.variables and node.text not in self.definitions:
-                if node.text in self.undeclared:
-                    raise DeclarationError(
-                        f"`{node.text}` stands for a dimension here and for a variable before",
-                        span=self.span(node),
-                        hint=f"declare a variable that has it, for example `x in R^{node.text}`",
-                    )
-                self.sizes.add(node.text)
-                self.guessed_sizes.discard(node.text)
-                values.append(dim(node.text))
-            elif isinstance(node, tree.Binary) and node.operator in _DIMENSIONS:
-                stack += [_DIMENSIONS[node.operator], node.kids[1], node.kids[0]]
-            elif isinstance(node, tree.Name):
-                raise DeclarationError(
-                    f"`{node.text}` stands for a dimension here and is declared as a variable",
-                    span=self.span(node),
-                    hint="a dimension may be used as a number without declaring it; rename one of them otherwise",
-                )
-            else:
-                raise DeclarationError(
-                    f"`{self.source[node.start : node.end][:40]}` is not a dimension",
-                    span=self.span(node),
-                    hint="a dimension is a name (n), a whole number, or a sum or product of those (n+1, m*n)",
-                )
-        (result,) = values
-        if result.value is not None and result.value < 1:
-            raise DeclarationError(f"a dimension of {result}", span=self.span(root), hint="dimensions are at least 1")
-        return result
 
     def define_function(self, name: str, parameter: str, body: Expr) -> None:
         self.functions[name] = Defined(name, var(parameter), body)
@@ -435,14 +312,6 @@ class Finish(NamedTuple):
 
 class Bind(NamedTuple):
     run: Callable[[dict[str, Any]], None]
-
-
-_DIMENSIONS: dict[str, Callable[[Dim, Dim], Dim]] = {
-    "PLUS": lambda a, b: a + b,
-    "MINUS": lambda a, b: a - b,
-    "TIMES": lambda a, b: a * b,
-    JUXTAPOSED: lambda a, b: a * b,
-}
 
 
 def number_rule(shapes: tuple[Shape, ...], same: Same) -> Shape:

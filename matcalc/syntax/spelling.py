@@ -41,6 +41,7 @@ _STYLES |= {"operatorname", "operatorname*", "text", "textbf", "textrm", "textit
 _ACCENTS = {"vec": "", "hat": "hat", "widehat": "hat", "bar": "bar", "overline": "bar"}
 _ACCENTS |= {"tilde": "tilde", "widetilde": "tilde"}
 ALIASES = {"Tr": "tr", "trace": "tr", "sgn": "sign", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log"}
+ALIASES |= {"ReLU": "relu", "SiLU": "silu", "GELU": "gelu", "Diag": "diag", "inverse": "inv"}
 _BRACES = {ord(c): None for c in "{} "}
 _SCRIPTS = str.maketrans(
     "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵃᵇᶜᵈᵏˡᵐⁿᵒᵖʳˢᵗˣⁱʲ₀₁₂₃₄₅₆₇₈₉₌ᵢⱼₖₗₘₙₚₛₜ",
@@ -66,7 +67,7 @@ def _letters(text: str) -> str:
 
 def plain(text: str) -> tuple[str, str]:
     """The word and the subscript of a name, without commands and braces; each Greek letter alone is its name."""
-    if text.isascii() and text.isalnum():
+    if not text or (text.isascii() and text.isalnum()):
         return text, ""
     accent, is_command = "", False
     if text[0] == "\\":

@@ -18,6 +18,7 @@ from matcalc.primitives import (
     products,
     reductions,
     registry,
+    softmax,
     structure,
 )
 from matcalc.primitives.base import Primitive, Zeros
@@ -107,9 +108,9 @@ BY_HAND: dict[type[Primitive], list[Expr]] = {
     reductions.ArgMax: [reductions.ArgMax(axis)(a) for axis in (None, 0, 1) for a in (A, x, row)],
     reductions.Norm2: [make(reductions.NORM2, (a,)) for a in (A, x, row, s)],
     reductions.Norm1: [make(reductions.NORM1, (a,)) for a in (A, x, row, s)],
-    reductions.Softmax: [reductions.Softmax(axis)(a) for axis in (0, 1) for a in (A, x, row)],
-    reductions.LogSumExp: [reductions.LogSumExp(axis)(a) for axis in (0, 1) for a in (A, x, row)],
-    reductions.LogSoftmax: [reductions.LogSoftmax(axis)(a) for axis in (0, 1) for a in (A, x, row)],
+    softmax.Softmax: [softmax.Softmax(axis)(a) for axis in (0, 1) for a in (A, x, row)],
+    softmax.LogSumExp: [softmax.LogSumExp(axis)(a) for axis in (0, 1) for a in (A, x, row)],
+    softmax.LogSoftmax: [softmax.LogSoftmax(axis)(a) for axis in (0, 1) for a in (A, x, row)],
     structure.Reshape: [
         make(structure.Reshape((n, m)), (A,)),
         make(structure.Reshape((m * n, ONE)), (A,)),

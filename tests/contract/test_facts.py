@@ -35,7 +35,7 @@ from matcalc.facts import (
     WITHIN,
     facts,
 )
-from matcalc.primitives import algebra, convolution, leaves, loops, matrix, products, reductions, structure
+from matcalc.primitives import algebra, convolution, leaves, loops, matrix, products, reductions, softmax, structure
 from matcalc.primitives.elementwise import FUNCTIONS
 from matcalc.primitives.leaves import var
 from tests.contract.instances import ALL, name
@@ -68,7 +68,7 @@ M, N = var("M", (n, n)), var("N", (n, n))
 A, x, s, u = var("A", (m, n)), var("x", (n, ONE)), var("s"), var("u", SCALAR, POSITIVE)
 i = leaves.make(leaves.Index("i"))
 x2, half = var("x", (m, ONE)), leaves.const(Fraction(1, 2))
-soft = reductions.Softmax(0)(x)
+soft = softmax.Softmax(0)(x)
 blocks = products.khatri_rao(leaves.identity(n), A)
 quadratic = x.T @ M @ x
 COMBINED = [
@@ -156,7 +156,7 @@ COMBINED = [
     2 - FUNCTIONS["tanh"](A) - FUNCTIONS["sigmoid"](A),
     1 - FUNCTIONS["step"](A) * FUNCTIONS["sign"](A).square(),
     FUNCTIONS["step"](A) - 2 * FUNCTIONS["sigmoid"](A) + 1,
-    leaves.ones(m, n) - reductions.Softmax(0)(A),
+    leaves.ones(m, n) - softmax.Softmax(0)(A),
     A**-1,
     A.square() ** leaves.const(Fraction(-3, 2)),
     # differences of matrices
@@ -275,7 +275,7 @@ def test_every_attribute_of_a_declaration_is_drawn():
         (leaves.identity(n) / reductions.NORM2(x) - x @ x.T / reductions.NORM2(x) ** 3, PSD),
         (leaves.identity(n) - leaves.ones(n, n) / leaves.size(n), PSD),
         (products.kron(A, M) @ products.kron(A.T, M.T), PSD),
-        (half * reductions.Softmax(0)(A) + half * (reductions.Softmax(0)(A) @ reductions.Softmax(0)(M)), COLUMNS),
+        (half * softmax.Softmax(0)(A) + half * (softmax.Softmax(0)(A) @ softmax.Softmax(0)(M)), COLUMNS),
         (s * soft + (1 - s) * soft, COLUMNS),
     ],
 )

@@ -10,7 +10,7 @@ from random import Random
 from matcalc.dims import ONE, SCALAR, Dim, Shape, dim, shape_text
 from matcalc.expr import Expr, make, postorder, variables
 from matcalc.facts import INTEGER  # not an attribute of declarations: that an index is whole is inferred
-from matcalc.primitives import convolution, leaves, matrix, products, reductions, structure
+from matcalc.primitives import convolution, leaves, matrix, products, reductions, softmax, structure
 from matcalc.primitives.algebra import add, hadamard, power, product, transpose
 from matcalc.primitives.elementwise import FUNCTIONS
 from matcalc.primitives.functions import Elementwise, Unknown
@@ -261,11 +261,11 @@ class Generator:
 
     def softmax(self, shape: Shape, depth: int) -> Expr:
         axis = 0 if shape[1] is ONE else 1 if shape[0] is ONE else self.rng.choice((0, 1))
-        return self.rng.choice((reductions.Softmax, reductions.LogSoftmax))(axis)(self.of(shape, depth))
+        return self.rng.choice((softmax.Softmax, softmax.LogSoftmax))(axis)(self.of(shape, depth))
 
     def axis_reduced(self, shape: Shape, depth: int) -> Expr:
         axis = 0 if shape[0] is ONE else 1
-        kind = self.rng.choice((reductions.Sum, reductions.Mean, reductions.Max, reductions.LogSumExp))
+        kind = self.rng.choice((reductions.Sum, reductions.Mean, reductions.Max, softmax.LogSumExp))
         return kind(axis)(self.of((self.dim(), shape[1]) if axis == 0 else (shape[0], self.dim()), depth))
 
     def diagonal_part(self, shape: Shape, depth: int) -> Expr:

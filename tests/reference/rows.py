@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any, NamedTuple
 
 import matcalc.simplify
@@ -52,7 +52,7 @@ def printed(row: Row, found: Found) -> Expr:
 class Measure(NamedTuple):
     """A row, the costs of both forms, and the time that ours took.
 
-    Units    costs as in :mod:`matcalc.simplify.cost`; seconds
+    Units    costs as in :mod:`matcalc.simplify.cost`; seconds of the processor
     """
 
     name: str
@@ -70,18 +70,18 @@ def measure(name: str, row: Row) -> Measure:
     plain, spent = matcalc.simplify.simplify_all, [0.0]
 
     def timed(exprs: Any) -> list[Expr]:
-        start = perf_counter()
+        start = process_time()
         try:
             return plain(exprs)
         finally:
-            spent[0] += perf_counter() - start
+            spent[0] += process_time() - start
 
     matcalc.simplify.simplify_all = timed
     try:
-        start = perf_counter()
+        start = process_time()
         found = derive(row)
         forms(found)
-        total = perf_counter() - start
+        total = process_time() - start
     finally:
         matcalc.simplify.simplify_all = plain
     pairs = sides(row, found)

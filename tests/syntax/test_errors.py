@@ -33,6 +33,8 @@ SHAPES = [
     ("B*A*x + y'", "B*A*x + y'", "transposed"),
     ("a + W*x + W", "W*x + W", "W + (W*x)*ones(n)'"),
     ("A^(1/2)", "A^(1/2)", ".^"),
+    ("A^(-1/2)", "A^(-1/2)", ".^"),
+    ("B^{-1/2}", "B^{-1/2}", ".^"),
     ("hcat(A, B)", "hcat(A, B)", "vcat"),
     ("x'*W*y", "W*y", "columns of the left factor"),
     ("x.^[y]", "x.^[y]", "one shape"),
@@ -159,6 +161,37 @@ def test_each_example_gets_its_message(row: dict[str, str], example: str) -> Non
 
 def test_ambiguity_is_a_parse_error() -> None:
     assert issubclass(AmbiguityError, ParseError)
+
+
+@pytest.mark.parametrize(
+    ("text", "readings"),
+    [
+        ("|W|", "det(W), or abs(W)"),
+        (r"\log|\mathbf{W}|", "abs("),
+        ("max(x, 0)", "relu(x), or the largest entry, max(x)"),
+        ("sum(max(W*x, 0))", "relu(W*x)"),
+        ("max(x, 1)", "max(1, x)"),
+        ("sum(i=1:m, f_i(x))", "f_i*(...)"),
+        ("sum(i=1:m, phi_i (x[i]))", "phi_i*(...)"),
+    ],
+)
+def test_what_has_two_readings_is_refused_with_both(text: str, readings: str) -> None:
+    with pytest.raises(AmbiguityError) as caught:
+        parse(text, WHERE)
+    assert readings in str(caught.value)
+
+
+def test_a_fraction_as_exponent_of_a_matrix_is_called_that() -> None:
+    for text in ("X^(1/2)", "X^{-1/2}", "A^(-1/2)"):
+        with pytest.raises(ShapeError) as caught:
+            parse(text, "A in R^{n x n}")
+        assert "is a whole number" in caught.value.message
+
+
+def test_the_larger_of_two_has_a_way_out() -> None:
+    with pytest.raises(ParseError) as caught:
+        parse("max(a'*x, b'*x)")
+    assert "relu" in caught.value.hint
 
 
 def test_a_division_is_called_by_its_sign() -> None:

@@ -9,6 +9,7 @@ from time import perf_counter
 import mpmath
 import pytest
 
+from matcalc.calculus.vectorise import jacobian
 from matcalc.checks import compiled
 from matcalc.checks.compiled import run_compiled
 from matcalc.checks.jacobians import check_jacobian, check_products
@@ -212,3 +213,11 @@ def test_products_that_are_zero_pass() -> None:
         report = check_products(f.expr, forward, {x: v}, {x: backward}, u, seed=seed)
         assert report.passed, str(report)
         assert check_products(f.expr, forward + u - u + f.expr, {x: v}, {x: x}, u, seed=seed).verdict == FAILED
+
+
+def test_large_kronecker_products_are_tested_at_small_sizes():
+    f = parse("kron(A, kron(B, C))", where="A in R^{m x n}; B in R^{p x q}; C in R^{r x s}")
+    b = f.variables["B"]
+    report = check_jacobian(f.expr, {b: jacobian(f.expr, [b])[b]}, trials=1)
+    assert report.passed
+    assert max(report.tests[0].sizes.values()) <= 3

@@ -4,6 +4,7 @@ import pytest
 
 import matcalc
 from matcalc.errors import ArgumentError, LimitError
+from matcalc.simplify import simplify
 
 
 def test_a_power_written_out_is_differentiated() -> None:
@@ -36,3 +37,31 @@ def test_a_wide_sum_prints_and_its_derivation_is_refused() -> None:
     assert gradient.text().count("e(") == 599
     with pytest.raises(LimitError, match="steps"):
         _ = gradient.steps
+
+
+@pytest.mark.parametrize(
+    ("term", "other", "declared"),
+    [
+        ("cos(a{i})^2 - sin(a{i})^2", "cos(2*a{i})", "R"),
+        ("log(sigmoid(a{i})) - log(sigmoid(-a{i}))", "a{i}", "R"),
+        ("exp(a{i}) + exp(-a{i})", "2*cosh(a{i})", "R^n"),
+    ],
+)
+def test_a_rule_applies_everywhere_in_a_wide_sum(term: str, other: str, declared: str) -> None:
+    where = f"{', '.join(f'a{i}' for i in range(200))} in {declared}"
+    left, right = ("+".join(side.format(i=i) for i in range(200)) for side in (term, other))
+    assert simplify(matcalc.parse(left, where).expr) is simplify(matcalc.parse(right, where).expr)
+
+
+def test_a_rule_applies_everywhere_in_a_wide_elementwise_product() -> None:
+    where = f"{', '.join(f'x{i}' for i in range(400))} in R^n"
+    left, right = (
+        " .* ".join(side.format(i=i) for i in range(400)) for side in ("sin(x{i}) ./ cos(x{i})", "tan(x{i})")
+    )
+    assert simplify(matcalc.parse(left, where).expr) is simplify(matcalc.parse(right, where).expr)
+
+
+def test_a_rule_gives_up_where_too_many_terms_begin_it_in_vain() -> None:
+    where = f"x in R^n; {', '.join(f'y{i}' for i in range(300))} in R^n"
+    found = simplify(matcalc.parse("+".join(f"exp(x'*y{i})" for i in range(300)), where).expr)
+    assert len(found.args) == 300

@@ -21,8 +21,9 @@ from matcalc.primitives.leaves import Index, Size, commutation, const, identity,
 from matcalc.primitives.loops import indexed_sum
 from matcalc.primitives.maps import Mapped
 from matcalc.primitives.products import kron
-from matcalc.primitives.reductions import Max, Norm2, Softmax, Sum, total, tr
+from matcalc.primitives.reductions import Max, Norm2, Sum, total, tr
 from matcalc.primitives.registry import CALLS, PRIMITIVES
+from matcalc.primitives.softmax import Softmax
 from matcalc.primitives.structure import ALL, AT, diagonal, diagonal_part, reshape, sliced, unit, vec
 
 SIZES = {"m": 4, "n": 3, "p": 2, "q": 5}

@@ -20,7 +20,8 @@ from matcalc.primitives.functions import Defined, Unknown
 from matcalc.primitives.leaves import Index, Size, const, differential_of, identity, ones, var
 from matcalc.primitives.loops import indexed_sum
 from matcalc.primitives.matrix import inv
-from matcalc.primitives.reductions import LogSoftmax, LogSumExp, Max, Norm2, Softmax, total
+from matcalc.primitives.reductions import Max, Norm2, total
+from matcalc.primitives.softmax import LogSoftmax, LogSumExp, Softmax
 from matcalc.primitives.structure import ALL, AT, diagonal, sliced, unit
 
 M, N = dim("m"), dim("n")

@@ -61,6 +61,7 @@ SPELLINGS = [
     ("norm2(x)^2", "‖x‖²", r"\lVert x \rVert^2"),
     ("norm1(x)", "‖x‖₁", r"\lVert x \rVert_1"),
     ("abs(s)", "|s|", r"\lvert s \rvert"),
+    ("abs(A)", "abs(A)", r"\operatorname{abs}(A)"),
     ("sigmoid(A*x)", "σ(Ax)", r"\sigma(A x)"),
     ("phi'(A*x)", "φ′(Ax)", r"\phi'(A x)"),
     ("Psi(phi(x))", "Ψ(φ(x))", r"\Psi\left(\phi(x)\right)"),

@@ -149,6 +149,25 @@ def test_the_hessians_of_a_matrix_are_a_stack(text: str, wrt: str, count: int) -
         np.testing.assert_allclose(found, stack[k], atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("text", "where", "expected"),
+    [
+        ("x*y + y^2", "x, y in R", [[0, 1], [1, 2]]),
+        ("x*y + y^2", "x, y in R^{1 x 1}", [[0, 1], [1, 2]]),
+        ("x*y + a*x^2", "x, y, a in R", [[6, 1], [1, 0]]),
+        ("vcat(x^2, x*y)", "x, y in R", [[[2, 0], [0, 0]], [[0, 1], [1, 0]]]),
+        ("hcat(x*y, y^2)", "x, y in R", [[[0, 1], [1, 0]], [[0, 0], [0, 2]]]),
+        ("e(1, 1)*x*y", "x, y in R", [[0, 1], [1, 0]]),
+    ],
+)
+def test_hessians_by_numbers_whose_entries_are_numbers(text: str, where: str, expected: list) -> None:
+    result = matcalc.hessian(text, "x, y", where)
+    compiled = result.compile()
+    found = compiled(**dict.fromkeys(compiled.arguments, 3.0))
+    np.testing.assert_array_equal(found, expected)
+    assert result.check().passed
+
+
 def test_the_kinds_of_what_is_differentiated_by_stay() -> None:
     assert matcalc.hessian("X*X", "X").of.inferred == ["X in R^{n x n}"]
     assert "C in R" in matcalc.hessian("C*sum(x.^2)", "x").of.inferred
@@ -373,8 +392,20 @@ def test_other_errors() -> None:
         matcalc.gauss_newton("u = A*x; 2*u", "u", wrt="x", where="A in R^{m x n}")
     with pytest.raises(UnknownNameError, match="there is u"):
         NET.gauss_newton("W1", at="q")
-    with pytest.raises(UnknownNameError, match="the loss does not hold u1"):
+    with pytest.raises(UnknownNameError, match="the loss does not hold u1") as caught:
         matcalc.gauss_newton("u'*u", "u1", "W*x", "W")
+    assert "u1" not in str(caught.value.hint)
+    with pytest.raises(UnknownNameError, match="only its members x_i") as caught:
+        matcalc.hessian("Σ_i norm2(x_i - c)^2", "x")
+    assert "differentiate by X" in str(caught.value.hint)
+    with pytest.raises(ArgumentError, match="two directions"):
+        matcalc.jvp("A*x", "A, x", direction="v, v")
+    with pytest.raises(ArgumentError, match="is no name"):
+        matcalc.hessian("tanh(x)", "x", weights="")
+    with pytest.raises(UnknownNameError):
+        matcalc.hessian("x'*x", "x")[""]
+    with pytest.raises(ArgumentError, match="is no number"):
+        matcalc.hessian("x'*x", "x").compile(limit="1GB")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="no name for the output"):
         matcalc.gauss_newton("u'*u", "sin", "W*x", "W")
     with pytest.raises(UnknownNameError, match="differentiate by what it depends on"):

@@ -136,6 +136,12 @@ def expr(text: str) -> Expr:
         ("y'*(exp(x) .* z ./ softmax(x))", "sum(exp(x))*y'*z"),
         ("A'*(A - b*c'*A)", "A'*(eye(m) - b*c')*A"),
         ("(A' - A'*b*c')*A", "A'*(eye(m) - b*c')*A"),
+        ("diag(x)*(C - ones(n)*y')", "diag(x)*C - x*y'"),
+        ("(C + y*ones(n)')*diag(x)", "C*diag(x) + y*x'"),
+        ("(diag(x)*C - 2*diag(y))*diag(x)", "diag(x)*C*diag(x) - 2*diag(x .* y)"),
+        ("kron(C, eye(m)) + a*eye(n*m)", "kron(C + a*eye(n), eye(m))"),
+        ("(x - a*y/(s + a^2))/sqrt(s + a^2)", "x/sqrt(s + a^2) - a*y/(s + a^2)^(3/2)"),
+        ("(eye(n) - C*pinv(C))'", "eye(n) - C*pinv(C)"),
         ("(a*eye(n) - y*ones(n)') .* eye(n)", "diag(a - y)"),
         ("vec(adj(X))*vec(X^-T)'", "det(X)*vec(X^-1)*vec(X^-T)'"),
         ("det(X)*vec(X^-1)*vec(X)' + vec(adj(X))*vec(C)'", "det(X)*vec(X^-1)*vec(C + X)'"),
@@ -230,9 +236,7 @@ def test_gradient_as_a_textbook_prints_it(f: str, wrt: str, simple: str) -> None
     assert simplify(gradient(e, [x])[x]) is simplify(parse(simple, where).expr)
 
 
-@pytest.mark.parametrize(
-    "text", ["sum(i=3:n, x[i])", "sum(i=1:n, x[i]^i)", "sum(i=1:n, C[i,1]*C[i,i]^i)"]
-)
+@pytest.mark.parametrize("text", ["sum(i=3:n, x[i])", "sum(i=1:n, x[i]^i)", "sum(i=1:n, C[i,1]*C[i,i]^i)"])
 def test_an_indexed_sum_that_may_be_empty_or_has_the_index_itself_stays(text: str) -> None:
     assert simplify(expr(text)) is expr(text)
 
