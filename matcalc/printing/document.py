@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 from matcalc.dims import ONE, shape_text
 from matcalc.errors import ArgumentError, LimitError
-from matcalc.expr import Expr, substitute
+from matcalc.expr import Expr, postorder, substitute
 from matcalc.primitives.leaves import differential_of
 from matcalc.printing.parts import lengths, name_parts, names_in
 from matcalc.printing.printer import Printer
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _SHORT = 40  # characters of the left side of a differential
 _LETTERS = "sp"  # for sigmoid(z) in its slope
-_NEVER = 1 << 60  # characters that no name saves
 
 
 class Options(TypedDict, total=False):
@@ -79,8 +78,9 @@ def presented(
         free = next((name for name in _LETTERS if name not in {*taken, *names_in(exprs), *results}), "")
         if sigmoid is not None and sigmoid not in names and free:
             names[sigmoid] = known[sigmoid] = free if sigmoid.cols is ONE else free.upper()
-    saving = None if parts is True else _NEVER
-    return Presented(found, name_parts(exprs, known, {*taken, *names_in(exprs), *results}, saving=saving, own=names))
+    others = frozenset() if parts is True else frozenset(postorder(exprs)).difference(names)
+    named = name_parts(exprs, known, {*taken, *names_in(exprs), *results}, excluded=others, own=names)
+    return Presented(found, named)
 
 
 def document(

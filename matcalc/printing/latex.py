@@ -197,12 +197,12 @@ class LatexPrinter(Printer):
     # -- functions
 
     def function(self, op: Elementwise) -> str:
-        function: Any = op.function
+        function: Any = self.known(op) or op.function
         if function.kind != "known":
             return latex_name(function.name, "operatorname") + "'" * op.order
         if function.name == "sigmoid" and "sigma" in self.taken:
-            return r"\operatorname{sigmoid}"
-        return str(function.latex)
+            return r"\operatorname{sigmoid}" + "'" * op.order
+        return str(function.latex) + "'" * op.order
 
     def elementwise(self, node: Expr) -> Printed:
         op: Any = node.op

@@ -16,7 +16,7 @@ from matcalc.errors import LimitError
 from matcalc.expr import Expr, Number, postorder
 from matcalc.primitives.algebra import Add, Hadamard, Power, Product, Transpose
 from matcalc.primitives.base import LEVELS, Primitive, Zeros
-from matcalc.primitives.functions import Elementwise
+from matcalc.primitives.functions import Defined, Elementwise, Known
 from matcalc.primitives.leaves import Const, Differential, Identity, Index, Pi, Size, Var
 from matcalc.primitives.loops import IndexedSum
 from matcalc.primitives.maps import Mapped
@@ -345,6 +345,14 @@ class Printer:
     def function(self, op: Elementwise) -> str:
         known = op.function.kind == "known"
         return (op.function.name if known else self.name(op.function.name)) + "'" * op.order
+
+    def known(self, op: Elementwise) -> Known | None:
+        """The function of the language that it applies, or of which it is a derivative: ``tanh'`` is of its formula."""
+        function = op.function
+        if isinstance(function, Defined) and op.order:
+            of = function.body(0).op
+            function = of.function if isinstance(of, Elementwise) and of.function.name == function.name else function
+        return function if isinstance(function, Known) else None
 
     def mapped(self, node: Expr) -> Printed:
         """A map or its derivative at a point: ``jac(f, 2)(x, y)``."""

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from matcalc.expr import Expr, Number, make, postorder, rebuild
-from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE, transpose
+from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Multilinear
 from matcalc.primitives.elementwise import sigmoid
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import const, number_of
-from matcalc.primitives.loops import free_indices
+from matcalc.primitives.loops import IndexedSum, free_indices
+from matcalc.primitives.reductions import NORM2
 from matcalc.primitives.structure import Diagonal
 from matcalc.printing.parts import lengths
 from matcalc.simplify import simplify
@@ -43,7 +44,7 @@ class _Quantity(NamedTuple):
 
     @property
     def shown(self) -> Expr:
-        return transpose(self.own) if self.turned else self.own
+        return _turned(self.own) if self.turned else self.own
 
 
 class Quantities:
@@ -54,23 +55,24 @@ class Quantities:
         self.whole: dict[Expr, Expr] = {}
         self.products: dict[Expr, list[_Quantity]] = {}  # by their first factor
         self.among: dict[Expr, list[tuple[Expr, Expr]]] = {}  # sums and elementwise products, by their first operand
+        self.loops = any(isinstance(node.op, IndexedSum) for node in postorder(given))
         for own, name in given.items():
             if own.args and not free_indices(own):
                 self.enter(own, name)
 
     def enter(self, own: Expr, name: str) -> None:
         """Makes a quantity known; of two that are equal the first counts."""
-        found = simplify(matrix_form(own))
+        found = simplify(matrix_form(own) if self.loops else own)
         if not found.args or found in self.whole or _plain(found):
             return
         self.names[own] = name
         opposite = simplify(-found)
         for form, turned in ((found, False), (transposed(found), True)):
             if form.args and (not turned or form is not found):
-                self.whole.setdefault(form, transpose(own) if turned else own)
+                self.whole.setdefault(form, _turned(own) if turned else own)
         if opposite.op is ADD:
             self.whole.setdefault(opposite, _minus(own))
-            self.whole.setdefault(transposed(opposite), _minus(transpose(own)))
+            self.whole.setdefault(transposed(opposite), _minus(_turned(own)))
         for form, turned in ((found, False), (transposed(found), True)):
             if form.op is PRODUCT and (not turned or not found.is_scalar):
                 c, scalars, factors = _parts(form)
@@ -79,7 +81,7 @@ class Quantities:
                     quantity = _Quantity(own, c, Counter(scalars), factors, turned)
                     self.products.setdefault(first, []).insert(0, quantity)
             elif (form.op is ADD or form.op is HADAMARD) and not turned:
-                self.among.setdefault(form.args[0], []).insert(0, (form, own))
+                self.among.setdefault(next(iter(_operands(form))), []).insert(0, (form, own))
 
     def put_back(self, roots: Sequence[Expr]) -> list[Expr]:
         """The expressions with the quantities in them as the program has them."""
@@ -98,6 +100,12 @@ class Quantities:
             found = None
         if found is not None:
             return found
+        if node.op is POWER or node.op is NORM2:
+            sign, base = self.signed(done[node.args[0]])
+            p = 2 if node.op is NORM2 else number_of(node.args[1])
+            if sign < 0 and isinstance(p, int):
+                e = node.op.construct((base, *[done[a] for a in node.args[1:]]))
+                return e if p % 2 == 0 else _minus(e)
         if not isinstance(node.op, Multilinear) and node.op is not TRANSPOSE and not isinstance(node.op, Diagonal):
             return rebuild(node, tuple([done[a] for a in node.args]))
         signs, args = zip(*[self.signed(done[a]) for a in node.args], strict=True)
@@ -152,24 +160,56 @@ class Quantities:
         return args[0] if len(args) == 1 else make(PRODUCT, args)
 
     def of_operands(self, node: Expr, done: Mapping[Expr, Expr]) -> Expr | None:
-        left = Counter(node.args)
-        units: dict[Expr, Expr] = {}  # by the operand in whose place they stand
-        for a in node.args:
-            for form, own in self.among.get(a, ()):
-                if form.op is node.op and form.shape == node.shape and not Counter(form.args) - left:
-                    left -= Counter(form.args)
-                    units[a] = own
+        """Of a sum terms that are a whole multiple of a quantity, of an elementwise product factors that are one."""
+        left = _operands(node)
+        found: dict[Expr, Expr] = {}  # by the operand in whose place they stand
+        for first in list(left):
+            for form, own in self.among.get(first, ()):
+                parts = _operands(form)
+                if form.op is not node.op or form.shape != node.shape or not left.keys() >= parts.keys():
+                    continue
+                times = ratio(left[first], parts[first]) if node.op is ADD else 1
+                if node.op is ADD:
+                    fits = isinstance(times, int) and all(left[e] == times * n for e, n in parts.items())
+                else:
+                    fits = all(left[e] >= n for e, n in parts.items())
+                if fits:
+                    left = {e: rest for e, n in left.items() if (rest := n - times * parts.get(e, 0))}
+                    found[first] = own if times == 1 else make(PRODUCT, (const(times), own))
                     break
-        if not units:
+        if not found:
             return None
         args: list[Expr] = []
         for a in node.args:
-            if a in units:
-                args.append(units.pop(a))
-            elif left[a]:
-                left[a] -= 1
-                args.append(done[a])
+            operand = _numbered(a)[1] if node.op is ADD else a
+            if operand in found:
+                args.append(found.pop(operand))
+            if operand in left:
+                args += [done[a]] * (1 if node.op is ADD else int(left.pop(operand)))
         return args[0] if len(args) == 1 else make(node.op, tuple(args))
+
+
+def _numbered(e: Expr) -> tuple[Number, Expr]:
+    """A term as a number times the rest of it."""
+    number = number_of(e)
+    if number is not None:
+        return number, const(1)
+    number = number_of(e.args[0]) if e.op is PRODUCT else None
+    if number is None:
+        return 1, e
+    return number, e.args[1] if len(e.args) == 2 else make(PRODUCT, e.args[1:])
+
+
+def _operands(e: Expr) -> dict[Expr, Number]:
+    """The terms of a sum with their numbers; the factors of an elementwise product with how often they occur."""
+    if e.op is HADAMARD:
+        return dict(Counter(e.args))
+    return {core: number for number, core in map(_numbered, e.args)}
+
+
+def _turned(e: Expr) -> Expr:
+    """The transpose; also of what the user has written as one, so that it can go by its name."""
+    return e if e.is_scalar else make(TRANSPOSE, (e,))
 
 
 def _minus(e: Expr) -> Expr:

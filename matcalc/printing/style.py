@@ -32,6 +32,7 @@ from matcalc.simplify.terms import term
 _PRIMED = frozenset(
     FUNCTIONS[name] for name in ("tanh", "sigmoid", "silu", "gelu", "tan", "asin", "acos", "atan", "relu")
 )
+_LONGEST = 6  # operands of a product that is joined with another: a shared graph would grow
 _ORDERS = 2  # derivatives that are found: a Hessian has second ones
 
 
@@ -110,12 +111,13 @@ class _Rewriting:
         out: list[Expr] = []
         for a in node.args:
             new = self.done[a]
-            out += new.args if new.op is node.op and a.op is not node.op and a not in self.named else (new,)
+            new_kind = new.op is node.op and a.op is not node.op and len(new.args) <= _LONGEST
+            out += new.args if new_kind and a not in self.named else (new,)
         return out
 
     def parts(self, e: Expr, op: Any) -> tuple[Expr, ...]:
         """The operands of ``e`` where it is such a product, and goes by no name."""
-        return e.args if e.op is op and e not in self.units else (e,)
+        return e.args if e.op is op and e not in self.units and len(e.args) <= _LONGEST else (e,)
 
     # -- matrix products
 

@@ -87,8 +87,9 @@ class UnicodePrinter(Printer):
         return super().raised(base, exponent, elementwise)
 
     def function(self, op: Elementwise) -> str:
-        if op.function.kind == "known" and op.function.name == "sigmoid" and "sigma" not in self.taken:
-            return "σ"
+        known = self.known(op)
+        if known is not None and known.name == "sigmoid" and "sigma" not in self.taken:
+            return "σ" + "′" * op.order
         return super().function(op).replace("'", "′")
 
     def elementwise(self, node: Expr) -> Printed:

@@ -19,7 +19,8 @@ class Operator:
 
     Vectors that go in and come out are vec of matrices, columns stacked; of several variables one after the other.
 
-    ``arguments``   the names that it takes, as the callable of a formula
+    ``arguments``   the names that it takes, as the callable of a formula; variables that only tell a size may be
+                    replaced by the size: n=3 for x
     ``forward``     the callable of the product; ``back`` that of the transposed one
     ``turned``      whether it is the transpose of all that
     """
@@ -32,9 +33,14 @@ class Operator:
         self.forward: Compiled = forward.compile(functions=functions)
         self.back: Compiled = self.forward if back is forward else back.compile(functions=functions)
         inner = [v.op.name for v in (*forward.directions, *back.directions)]
-        self.arguments = list(
-            dict.fromkeys(a for a in (*self.forward.arguments, *self.back.arguments) if a not in inner)
-        )
+        needed = dict.fromkeys(a for a in (*self.forward.arguments, *self.back.arguments) if a not in inner)
+        own = forward.of.program.variables
+        told = {d.name for name in needed if name in own for d in own[name].shape}
+        ends = [*forward.variables.values(), forward.of.expr]
+        self._open = {name for x in ends for d in x.shape for name in d.names} - told - needed.keys()
+        self._needed = list(needed)
+        telling = [name for name, x in own.items() if not self._open.isdisjoint(d.name for d in x.shape)]
+        self.arguments = list(dict.fromkeys([*needed, *telling]))
 
     def __call__(self, **arrays: Any) -> Any:
         """The operator at these values.
@@ -49,8 +55,8 @@ class Operator:
             ) from None
         import numpy
 
-        known = {*self.arguments, *self._forward.of.program.variables}
-        wrong = [f"{name} is missing" for name in self.arguments if name not in arrays]
+        known = {*self.arguments, *self._open, *self._forward.of.program.variables}
+        wrong = [f"{name} is missing" for name in self._needed if name not in arrays]
         wrong += [f"{name} is not taken" for name in arrays if name not in known]
         if wrong:
             raise ArgumentError(f"{wrong[0]}; the arguments are {', '.join(self.arguments)}")
@@ -63,7 +69,8 @@ class Operator:
 
         def product(compiled: Compiled, moves: Sequence[Expr], v: Any) -> Any:
             pieces = _split(numpy.asarray(v).ravel(), moves, sizes)
-            found = compiled(**given, **{m.op.name: a for m, a in zip(moves, pieces, strict=True)})
+            moved = {m.op.name: a for m, a in zip(moves, pieces, strict=True)}
+            found = compiled(**moved, **{name: given[name] for name in compiled.arguments if name not in moved})
             parts = found if isinstance(found, tuple) else (found,)
             return numpy.concatenate([numpy.asarray(p).ravel(order="F") for p in parts])
 
@@ -83,7 +90,8 @@ class Operator:
         sizes: dict[str, int] = {}
         for name, x in self._forward.of.program.variables.items():
             if name in given:
-                shape = given[name].shape + (1,) * (2 - given[name].ndim)
+                shape = given[name].shape
+                shape = (1,) * (2 - len(shape)) + shape if x.is_row else shape + (1,) * (2 - len(shape))
                 for d, length in zip(x.shape, shape, strict=False):
                     if d.name is not None:
                         sizes.setdefault(d.name, int(length))
@@ -110,7 +118,7 @@ def _split(v: Any, moves: Sequence[Expr], sizes: Mapping[str, int]) -> list[Any]
         at += count
         if m.is_scalar:
             pieces.append(piece[0])
-        elif m.is_column:
+        elif m.is_column or m.is_row:
             pieces.append(piece)
         else:
             pieces.append(piece.reshape((m.rows.evaluate(sizes), m.cols.evaluate(sizes)), order="F"))

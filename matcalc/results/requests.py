@@ -109,6 +109,7 @@ def judged(result: Derivative, claim: str, *, seed: int = 0) -> Report:
         f = result.of.expr
         layouts = (variables[0].shape, f.shape) if isinstance(result, Matrix) and len(variables) == 1 else ()
         truth = _truth(result)
+        about = f"{about} in {result.layout} layout"
         return claims.check_claimed(truth, claimed, kind=about, of=f, layouts=layouts, name=by, seed=seed)
     if weights is None and about in ("gradient", "Jacobian") and len(variables) == 1:
         truth = result.expr

@@ -5,10 +5,10 @@ from __future__ import annotations
 from matcalc.dims import Shape
 from matcalc.errors import ArgumentError, MatcalcError, ParseError, Span
 from matcalc.syntax import parse, tree
-from matcalc.syntax.lexer import Names
 from matcalc.syntax.parser import sentences
 from matcalc.syntax.scope import FUNCTIONS
 from matcalc.syntax.spelling import canonical
+from matcalc.syntax.words import Names
 
 
 def is_name(text: str) -> bool:

@@ -8,7 +8,6 @@ from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.convolution import Conv, Corr, Crop, Flip, Pad
 from matcalc.primitives.leaves import Identity, Ones, const, identity, ones
-from matcalc.primitives.matrix import ExpmFrechet
 from matcalc.primitives.products import KRON, Kron
 from matcalc.primitives.structure import (
     ALL,
@@ -80,6 +79,11 @@ def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         parted = _part_of_terms(x)
         if parted is not None:
             return parted
+        turned = transposes.transposed(x)
+        if turned.op is PRODUCT:
+            x = min(x, turned, key=products.reading)
+    elif transposes.turns(x):
+        x = transposes.transposed(x)
     return linear.over_sum(_PART, x) or make(_PART, (x,))
 
 
@@ -195,7 +199,7 @@ def _convolution(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     return products.times(const(c), const(d), *s, *t, op.construct((assemble(1, (), m), assemble(1, (), k))))
 
 
-@handles(Flip, Pad, Crop, ExpmFrechet)
+@handles(Flip, Pad, Crop)
 def _rearranged(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     *fixed, x = args
     c, s, m = term(x)

@@ -16,7 +16,7 @@ from matcalc.primitives.reductions import Sum
 from matcalc.primitives.softmax import LogSoftmax, LogSumExp, Softmax
 from matcalc.simplify import hadamards, powers, products, sums, transposes
 from matcalc.simplify.heads import handles
-from matcalc.simplify.terms import term
+from matcalc.simplify.terms import assembled, term
 
 _ODD = {rows.sin, rows.tan, rows.asin, rows.atan, rows.sinh, rows.tanh, rows.sign, rows.erf}
 _EVEN = {rows.cos, rows.cosh, rows.abs_}
@@ -52,6 +52,10 @@ def entrywise(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         if c < 0:
             turned = entrywise(op, (products.times(const(-1), x),))
             return turned if function in _EVEN else products.times(const(-1), turned)
+        sign, s, m = sums.upright_term(*term(x)[1:])
+        if sign < 0:
+            turned = make(op, (assembled(c, s, m),))
+            return turned if function in _EVEN else products.times(const(-1), turned)
     case = _CASES.get(function)
     found = case(x) if case is not None else None
     return make(op, args) if found is None else found
@@ -60,9 +64,12 @@ def entrywise(op: Primitive, args: tuple[Expr, ...]) -> Expr:
 def _exp(x: Expr) -> Expr | None:
     c, s, m = term(x)
     (*others, last) = (*s, *hadamards.commuting(m)) or (x,)
-    if others or last.op is not Elementwise(rows.log, 0):
+    if others or last.op not in (Elementwise(rows.log, 0), Elementwise(rows.log1p, 0)):
         return None
-    return powers.power(last.args[0], const(c))
+    inner = last.args[0]
+    if last.op is Elementwise(rows.log1p, 0):
+        inner = sums.plus(const(1), inner)
+    return powers.power(inner, const(c))
 
 
 def _log(x: Expr) -> Expr | None:

@@ -11,7 +11,7 @@ from matcalc.primitives.base import zeros
 from matcalc.primitives.elementwise import sigmoid
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Ones, const, ones
-from matcalc.simplify import hadamards, powers, products, sums, transposes
+from matcalc.simplify import completed, hadamards, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import assemble, assembled, exact, term
 
@@ -30,8 +30,13 @@ def written_out(collected: sums.Terms, shape: Shape) -> Expr | None:
         return None
     out: sums.Terms = {}
     met = False
+    inside: set[Expr] = set()  # factors that terms have only inside their sums, as s is in ``(1 - s) .* x``
     for (s, m), c in collected.items():
-        for part in _distributed(s, m):
+        parts = _distributed(s, m)
+        if len(parts) > 1:
+            outside = _factors(s, m)
+            inside.update([f for a in parts for f in _factors(*term(a)[1:]) if f.args and f not in outside])
+        for part in parts:
             d, t, f = term(part)
             if len(f) == 1 and isinstance(f[0].op, Ones) and shape is not SCALAR:
                 f = ()
@@ -43,22 +48,21 @@ def written_out(collected: sums.Terms, shape: Shape) -> Expr | None:
                 out[key] = total
             else:
                 out.pop(key, None)
-    if not met and not _sharing(collected, out):
-        return None
+    if not met:
+        fewer = completed.completed(one_sigmoid(out), shape)
+        if len(fewer) < len(out):
+            out, met = fewer, True
+        elif inside.isdisjoint([f for s, m in collected for f in _factors(s, m)]):
+            return None
     if not out:
         return zeros(shape)
     short, plain = sums.built_sum(out, shape), sums.built_sum(collected, shape)
     return short if look(short).cost < look(plain).cost + met else plain
 
 
-def _sharing(collected: sums.Terms, out: sums.Terms) -> bool:
-    """Whether a factor from inside a sum is also one of another term, as s is in ``(1 - s) .* x - s .* y``."""
-    whole = {f for s, m in collected for f in (*s, *hadamards.commuting(m))}
-    return any(
-        f in whole and f.args and (s, m) not in collected
-        for s, m in out
-        for f in (*s, *hadamards.commuting(m))
-    )
+def _factors(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """The commuting factors of a term."""
+    return (*s, *hadamards.commuting(m))
 
 
 def one_sigmoid(collected: sums.Terms) -> sums.Terms:
@@ -75,11 +79,11 @@ def one_sigmoid(collected: sums.Terms) -> sums.Terms:
     if not new:
         return collected
     # Where 1 - sigmoid(t) is a factor of other terms, too, it stays whole.
-    shared = len(turned) > 1 or any(f in new.values() for s, m in collected for f in (*s, *hadamards.commuting(m)))
+    shared = len(turned) > 1 or any(f in new.values() for s, m in collected for f in _factors(s, m))
     out: sums.Terms = {}
     for (s, m), c in collected.items():
         if any(a in new for a in _atoms(s, m)):
-            factors = [_exchanged(f, new) for f in (*s, *hadamards.commuting(m))]
+            factors = [_exchanged(f, new) for f in _factors(s, m)]
             if len(factors) == 1 and factors[0].op is ADD and not shared:
                 for d, t, k in map(term, factors[0].args):
                     sums.put(out, (t, m if len(m) > 1 else k), exact(c * d))  # a product of matrices stays
@@ -93,7 +97,7 @@ def one_sigmoid(collected: sums.Terms) -> sums.Terms:
 
 def _atoms(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> list[Expr]:
     """The bases of the commuting factors of a term."""
-    return [powers.split(f)[0] for f in (*s, *hadamards.commuting(m)) if f.args]
+    return [powers.split(f)[0] for f in _factors(s, m) if f.args]
 
 
 def _atoms_within(e: Expr) -> list[Expr]:
@@ -117,7 +121,7 @@ def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
     """
     lowest: dict[Expr, int | Fraction] = {}
     for s, m in collected:
-        for f in (*s, *hadamards.commuting(m)):
+        for f in _factors(s, m):
             if f.op is POWER:
                 base, p = powers.split(f)
                 if base.op is ADD and isinstance(p, (int, Fraction)) and p < 0 and look(base).size <= sums.SMALL:
@@ -125,6 +129,12 @@ def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
     if len(lowest) != 1:
         return None
     ((base, p),) = lowest.items()
+    part = {key: c for key, c in collected.items() if key == ((), ()) or any(_is_over(f, base) for f in _single(*key))}
+    if ((), ()) in part and len(part) < len(collected):
+        joined = over_one_divisor(part, shape)
+        if joined is None:
+            return None
+        return sums.plus(joined, *[assembled(c, s, m) for (s, m), c in collected.items() if (s, m) not in part])
     over = powers.raised(base, exact(-p))
     parts = [hadamards.hadamard(assemble(c, s, m) if s or m else const(c), over) for (s, m), c in collected.items()]
     inner = sums.plus(*parts)
@@ -134,6 +144,15 @@ def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
     if whole.is_scalar and shape is not SCALAR:  # numbers spread over all entries
         whole = products.times(whole, ones(*shape))
     return whole if look(whole).cost < look(sums.built_sum(collected, shape)).cost else None
+
+
+def _single(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> list[Expr]:
+    return [*s, *hadamards.commuting(m)]
+
+
+def _is_over(f: Expr, base: Expr) -> bool:
+    of, p = powers.split(f)
+    return of is base and not isinstance(p, Expr) and p < 0
 
 
 def turned_out(collected: sums.Terms, shape: Shape) -> Expr | None:

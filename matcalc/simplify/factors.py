@@ -7,16 +7,16 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from matcalc.dims import ONE, SCALAR, Shape
-from matcalc.expr import Expr, make
+from matcalc.expr import Expr, make, postorder
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
-from matcalc.primitives.leaves import Identity, Ones, const, identity, ones
+from matcalc.primitives.leaves import Differential, Identity, Ones, const, identity, ones
 from matcalc.primitives.matrix import INV
 from matcalc.primitives.products import INNER, KHATRI_RAO, KRON
 from matcalc.primitives.reductions import Sum
 from matcalc.primitives.structure import Diagonal
 from matcalc.simplify import hadamards, heads, neighbours, powers, products, sums, transposes
 from matcalc.simplify.cost import look
-from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, term
+from matcalc.simplify.terms import Term, assemble, assembled, exact, is_run, magnitude, term
 
 Rational: TypeAlias = int | Fraction
 
@@ -152,11 +152,15 @@ def _exponents(items: Sequence[Term]) -> dict[Expr, set[Rational]]:
 def _handles(t: Term, exponents: Mapping[Expr, set[Rational]]) -> list[tuple[str, Expr]]:
     """What could be drawn out of a term: the scalars, the first and last factor, elementwise factors.
 
-    ``s`` a scalar, ``l`` the first and ``r`` the last factor, ``h`` a factor entry by entry, ``a`` and ``b`` the first
-    and last part of a Kronecker product, ``c`` and ``d`` of a Khatri-Rao product
+    ``v`` a column of a number such as ``x'*A*y``, ``s`` a scalar, ``l`` the first and ``r`` the last factor, ``h`` a
+    factor entry by entry, ``a`` and ``b`` the first and last part of a Kronecker product, ``c`` and ``d`` of a
+    Khatri-Rao product
     """
     out = [("s", a) for s in t.scalars for a in _divisors(s, exponents)]
     m = t.factors
+    if not m and (run := _run(t.scalars)) is not None:
+        ends = (transposes.transposed(run.args[0]), run.args[-1])
+        out += [("v", a) for a in dict.fromkeys([_upright(a) for a in ends])]
     if len(m) == 1:
         e = m[0]
         if e.op is HADAMARD:
@@ -198,6 +202,35 @@ def _without_last(m: tuple[Expr, ...], factor: Expr) -> tuple[Expr, ...]:
     base, k = neighbours.matrix_power(m[-1])
     assert isinstance(k, int)
     return (*m[:-1], neighbours.raised(base, k - 1 if k > 0 else k + 1))
+
+
+def _run(scalars: Sequence[Expr]) -> Expr | None:
+    """The only product of a row, matrices and a column among scalars; a differential stays in its term."""
+    runs = [s for s in scalars if is_run(s)]
+    return runs[0] if len(runs) == 1 and not _varied(runs[0]) else None
+
+
+def _varied(e: Expr) -> bool:
+    known: bool | None = e.memo.get("varied")
+    if known is None:
+        known = e.memo["varied"] = any(isinstance(node.op, Differential) for node in postorder([e]))
+    return known
+
+
+def _beside(t: Term, column: Expr) -> Expr:
+    """What stands beside a column in a product that is a number, with the other numbers."""
+    run = _run(t.scalars)
+    assert run is not None
+    others = [s for s in t.scalars if s is not run]
+    factors = list(run.args)
+    if _upright(factors[-1]) is column:
+        factors = [transposes.transposed(a) for a in reversed(factors)]
+    sign = 1 if factors[0] is transposes.transposed(column) else -1
+    return assemble(sign * t.coefficient, others, factors[1:])
+
+
+def _upright(column: Expr) -> Expr:
+    return sums.upright(column) if column.op is ADD else column
 
 
 def _of_scaled(m: tuple[Expr, ...]) -> tuple[Expr, Expr] | None:
@@ -294,7 +327,9 @@ def _without_factor(handle: tuple[str, Expr], group: list[Term], shape: Shape) -
         alike = [t._replace(coefficient=1 if t.coefficient > 0 else -1) for t in group]
         return products.times(const(size), _without_factor(handle, alike, shape))
     for c, s, m in group:
-        if kind == "s":
+        if kind == "v":
+            rest.append(_beside(Term(c, s, m), factor))
+        elif kind == "s":
             rest.append(assembled(c, _without(s, factor), m))
         elif kind == "l":
             rest.append(assemble(c, s, _without_first(m, factor)))
@@ -309,6 +344,8 @@ def _without_factor(handle: tuple[str, Expr], group: list[Term], shape: Shape) -
             left = term(entries[0]).factors if len(entries) == 1 else (make(HADAMARD, tuple(entries)),)
             rest.append(assemble(c, s, left))
     inner = sums.summed(tuple(rest), False)
+    if kind == "v":
+        return products.times(transposes.transposed(factor), inner)
     if kind == "l":
         return products.times(factor, inner)
     if kind == "r":

@@ -5,17 +5,19 @@ from __future__ import annotations
 from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
 from matcalc.facts import DIAGONAL, has
-from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import zeros
 from matcalc.primitives.elementwise import exp, sigmoid
 from matcalc.primitives.functions import Elementwise
-from matcalc.primitives.leaves import Identity, Ones, const, number_of, ones
+from matcalc.primitives.leaves import Identity, Ones, const, ones
 from matcalc.primitives.structure import Diagonal, DiagonalPart
 from matcalc.simplify import match, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import assemble, exact, term
 
 _LONGEST = 12  # elementwise products of more factors are not joined with others: a shared graph would grow
+_DIAGONAL = Diagonal()
+_FEW = 3  # terms of a sum that is divided
 _EXP, _SIGMOID = Elementwise(exp, 0), Elementwise(sigmoid, 0)
 
 
@@ -77,8 +79,9 @@ def distributed(factors: list[Expr]) -> list[Expr] | None:
     Every use removes the factors in question, so it ends; None where there is nothing to cancel.
     """
     for i, f in enumerate(factors):
-        if f.op is POWER and f.args[0].op is ADD and number_of(f.args[1]) == -1:
-            found = under(f.args[0], factors[:i] + factors[i + 1 :])
+        base, p = powers.split(f)
+        if base.op is ADD and isinstance(p, int) and p < 0:
+            found = under(base, p, factors[:i] + factors[i + 1 :])
             if found is not None:
                 return found
         if f.op is not ADD:
@@ -92,20 +95,64 @@ def distributed(factors: list[Expr]) -> list[Expr] | None:
             inner = sums.plus(*[hadamard(a, *hit) for a in f.args])
             if look(inner).cost < look(f).cost + sum([look(g).cost + 2 for g in hit]):
                 return [*rest, inner]
+    return _conjugates(factors) or _divided(factors)
+
+
+def _conjugates(factors: list[Expr]) -> list[Expr] | None:
+    """Two sums of two terms whose product has two: ``(a + b)*(a - b)`` is ``a^2 - b^2``."""
+    pairs = [(i, f) for i, f in enumerate(factors) if f.op is ADD and len(f.args) == 2]
+    for k, (i, f) in enumerate(pairs):
+        for j, g in pairs[k + 1 :]:
+            if look(f).size + look(g).size > 2 * sums.SMALL:
+                continue
+            products_of_terms = [hadamard(a, b) for a in f.args for b in g.args]
+            collected: sums.Terms = {}
+            for c, s, m in map(term, products_of_terms):
+                sums.put(collected, (s, () if len(m) == 1 and isinstance(m[0].op, Ones) else m), c)
+            if len(collected) > 2:
+                continue
+            inner = sums.plus(*products_of_terms)
+            short = len(inner.args) == 2 if inner.op is ADD else not inner.args
+            if short and look(inner).cost < look(f).cost + look(g).cost + 4:
+                return [*[a for n, a in enumerate(factors) if n not in (i, j)], inner]
     return None
 
 
-def under(total: Expr, others: list[Expr]) -> list[Expr] | None:
+def _divided(factors: list[Expr]) -> list[Expr] | None:
+    """A divisor into a sum with a term that it cancels: ``(a - b)/a`` is ``1 - b/a``, where that is clearly shorter."""
+    for j, g in enumerate(factors):
+        base, p = powers.split(g)
+        if isinstance(p, Expr) or p >= 0 or base.op is ADD:
+            continue
+        for i, f in enumerate(factors):
+            if f.op is not ADD or len(f.args) > _FEW or look(f).size > sums.SMALL:
+                continue
+            parts = [a for t in map(term, f.args) for a in (*t.scalars, *commuting(t.factors))]
+            if not any(powers.split(a) == (base, -p) for a in parts):
+                continue
+            inner = sums.plus(*[hadamard(a, g) for a in f.args])
+            if inner.op is ADD and look(inner).cost < look(f).cost + look(g).cost + 2:
+                return [*[a for n, a in enumerate(factors) if n not in (i, j)], inner]
+    return None
+
+
+def under(total: Expr, p: int, others: list[Expr]) -> list[Expr] | None:
     """Divisors beside a divisor that is a sum, multiplied into it: ``1/(1 + x/v)/v`` is ``1/(v + x)``."""
+    found = multiplied(total, p, others)
+    return None if found is None else [*found[:-1], powers.power(found[-1], const(p))]
+
+
+def multiplied(total: Expr, p: int, others: list[Expr]) -> list[Expr] | None:
+    """Powers of what terms of a sum are divided by, multiplied into the sum, which stands last without its power."""
     below = _divisors_in(total)
-    hit = [g for g in others if below and powers.split(g)[1] == -1 and powers.split(g)[0] in below]
+    hit = [g for g in others if below and powers.split(g)[1] == p and powers.split(g)[0] in below]
     if not hit:
         return None
     bases = [powers.split(g)[0] for g in hit]
     inner = sums.plus(*[hadamard(a, *bases) for a in total.args])
     if look(inner).cost >= look(total).cost + sum([look(b).cost + 2 for b in bases]):
         return None
-    return [*[g for g in others if g not in hit], powers.power(inner, const(-1))]
+    return [*[g for g in others if g not in hit], inner]
 
 
 def commuting(factors: tuple[Expr, ...]) -> tuple[Expr, ...]:
@@ -156,6 +203,11 @@ def _of_matrices(entries: list[Expr]) -> Expr | None:
             if isinstance(e.op, Diagonal):
                 part = [products.unary(DiagonalPart(), a) for a in rest]
                 return products.unary(Diagonal(), hadamard(e.args[0], *part))
+    for i, e in enumerate(entries):  # diag(v)*A .* B is diag(v)*(A .* B)
+        if e.op is PRODUCT and (e.args[0].op is _DIAGONAL or e.args[-1].op is _DIAGONAL):
+            first, last = (1, len(e.args)) if e.args[0].op is _DIAGONAL else (0, len(e.args) - 1)
+            joined = hadamard(*entries[:i], assemble(1, (), e.args[first:last]), *entries[i + 1 :])
+            return products.times(*e.args[:first], joined, *e.args[last:])
     if sum(transposes.gain(e) for e in entries) <= -2:
         return transposes.transposed(hadamard(*[transposes.transposed(e) for e in entries]))
     # (x*y') .* (u*v') is (x .* u)*(y .* v)', and (x*ones') .* M is diag(x)*M.
@@ -186,4 +238,4 @@ def is_ones_row(e: Expr) -> bool:
     return (e.op is TRANSPOSE and isinstance(e.args[0].op, Ones)) or (isinstance(e.op, Ones) and e.rows is ONE)
 
 
-__all__ = ["commuting", "distributed", "hadamard", "is_ones_row", "is_outer", "under"]
+__all__ = ["commuting", "distributed", "hadamard", "is_ones_row", "is_outer", "multiplied", "under"]

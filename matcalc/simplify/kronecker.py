@@ -16,7 +16,7 @@ from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.leaves import Commutation, Identity, Ones, commutation, const, identity, ones
 from matcalc.primitives.products import KHATRI_RAO, KRON, KhatriRao, Kron
 from matcalc.primitives.structure import ALL, Diagonal, DiagonalPart, HCat, Slice, VCat, Vec
-from matcalc.simplify import hadamards, heads, products, sums, transposes
+from matcalc.simplify import hadamards, heads, neighbours, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import Term, assemble, assembled, term
@@ -471,7 +471,9 @@ def _spread(out: list[Expr], cost: int) -> Expr | None:
         inside = [term(a).factors for a in terms]
         near = out[max(i - 1, 0) : i] + out[i + 1 : i + 2]
         with_identity = any(len(m) == 1 and isinstance(m[0].op, Identity) for m in inside)
-        if not with_identity and not (any(map(_matters, near)) and any(_matters(a) for m in inside for a in m)):
+        inverted = _inverted(out[:i], inside, out[i + 1 :])
+        matters = any(map(_matters, near)) and any(_matters(a) for m in inside for a in m)
+        if not with_identity and not inverted and not matters:
             continue
         # A number spread over the entries of the sum is a matrix once it stands alone in a product.
         terms = [products.times(a, ones(*f.shape)) if a.is_scalar else a for a in terms]
@@ -485,11 +487,22 @@ def _spread(out: list[Expr], cost: int) -> Expr | None:
         whole = sums.plus(*parts)
         of_columns = any(b.op is KHATRI_RAO for m in inside for b in m)  # kron(X, I)*khatri_rao(I, S) is one factor
         limit = cost - (0 if with_identity or of_columns or all(combined) else _WORTH)
+        if inverted:
+            limit = cost
         if any(isinstance(a.op, Commutation) for a in near) and not all(_commutes([m]) for m in found):
             limit = cost + 1
         if look(whole).cost < limit:
             return whole
     return None
+
+
+def _inverted(before: Sequence[Expr], inside: Sequence[Sequence[Expr]], behind: Sequence[Expr]) -> bool:
+    """Whether a factor beside a sum cancels in one of its terms: ``P*(x - P^-1*y)``."""
+    return any(
+        (before and neighbours.inverts(before[-1], m[0])) or (behind and neighbours.inverts(m[-1], behind[0]))
+        for m in inside
+        if m
+    )
 
 
 def _differ(factors: Sequence[Expr]) -> bool:

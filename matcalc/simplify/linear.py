@@ -205,6 +205,10 @@ def cyclic(factors: list[Expr]) -> Expr:
         if factors[i].op is _DIAGONAL:
             rest = products.times(*factors[i + 1 :], *factors[:i]) if n > 1 else identity(factors[i].rows)
             return products.times(transposes.transposed(factors[i].args[0]), products.unary(_PART, rest))
+    for i, f in enumerate(factors):
+        if f.op is ADD and len(f.args) <= _MOST and all(hadamards.is_outer(a) for a in f.args):
+            parts = [products.times(*factors[:i], a, *factors[i + 1 :]) for a in f.args]
+            return sums.plus(*[products.unary(TRACE, a) for a in parts])
     if n > 1:
         joined = products.times(factors[-1], factors[0])
         c, s, m = term(joined)
@@ -293,4 +297,7 @@ def _norm2(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     c, s, m = term(x)
     if c != 1 or s:
         return products.times(const(magnitude(c)), *[of(abs_, a) for a in s], products.unary(NORM2, assemble(1, (), m)))
-    return make(NORM2, (x,))
+    if hadamards.is_outer(x):
+        column, row = products.cut(x.args)
+        return products.times(*[products.unary(NORM2, a) for a in (column, transposes.transposed(row))])
+    return make(NORM2, (assemble(1, (), sums.upright_term((), m)[2]),))

@@ -16,11 +16,11 @@ from matcalc.facts import facts
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive
 from matcalc.primitives.functions import Elementwise
-from matcalc.primitives.leaves import Const, Var, const, ones, size, var
-from matcalc.simplify import hadamards, heads, products, sums
+from matcalc.primitives.leaves import Const, Var, const, number_of, ones, size, var
+from matcalc.simplify import hadamards, heads, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.rules import SECTIONS, Row
-from matcalc.simplify.terms import Term, exact, ratio, term
+from matcalc.simplify.terms import Term, assemble, exact, ratio, term
 
 Binding = dict[Expr | str, Expr | Dim]  # variables of the rule, and its dimensions by name
 
@@ -149,7 +149,8 @@ def _in_sum(rule: Rule, e: Expr) -> Expr | None:
 
 
 def _with_terms(rule: Rule, e: Expr) -> Expr | None:
-    wanted = [term(a) for a in rule.left.args]
+    # A variable that stands alone comes last: what it stands for, perhaps several terms, is then known.
+    wanted = sorted([term(a) for a in rule.left.args], key=_is_variable)
     given = [term(a) for a in e.args]
     new: list[Expr] = []
     used: frozenset[int] = frozenset()
@@ -170,6 +171,11 @@ def _with_terms(rule: Rule, e: Expr) -> Expr | None:
     return sums.plus(*new, *[a for k, a in enumerate(e.args) if k not in used]) if new else None
 
 
+def _is_variable(t: Term) -> bool:
+    parts = (*t.scalars, *t.factors)
+    return len(parts) == 1 and isinstance(parts[0].op, Var)
+
+
 def _rest_of_sum(
     wanted: Sequence[Term], given: Sequence[Term], times: Number, bound: Binding, used: frozenset[int]
 ) -> Iterator[tuple[Binding, frozenset[int]]]:
@@ -177,14 +183,43 @@ def _rest_of_sum(
         yield bound, used
         return
     coefficient = exact(wanted[0].coefficient * times)
+    total = _bound_sum(wanted[0], bound)
+    if total is not None:
+        places = _places(total, coefficient, given, used)
+        if places is not None:
+            yield from _rest_of_sum(wanted[1:], given, times, bound, used | set(places))
+        return
     for i, t in enumerate(given):
         if t.coefficient == coefficient and i not in used:
             for b in _match_parts(wanted[0], t, bound):
                 yield from _rest_of_sum(wanted[1:], given, times, b, used | {i})
 
 
+def _bound_sum(wanted: Term, bound: Binding) -> Expr | None:
+    """The sum that a term of a pattern stands for, a variable that is known already."""
+    parts = (*wanted.scalars, *wanted.factors)
+    found = bound.get(parts[0]) if len(parts) == 1 and isinstance(parts[0].op, Var) else None
+    return found if isinstance(found, Expr) and found.op is ADD else None
+
+
+def _places(total: Expr, times: Number, given: Sequence[Term], used: frozenset[int]) -> list[int] | None:
+    """Where the terms of a multiple of a sum stand among the given ones."""
+    out: list[int] = []
+    for t in map(term, total.args):
+        wanted = t._replace(coefficient=exact(t.coefficient * times))
+        place = next((i for i, u in enumerate(given) if u == wanted and i not in used and i not in out), None)
+        if place is None:
+            return None
+        out.append(place)
+    return out
+
+
 def _match_parts(wanted: Term, given: Term, bound: Binding) -> Iterator[Binding]:
-    """Scalars and factors of a term, without its number."""
+    """Scalars and factors of a term, without its number; a variable alone stands for all of them."""
+    whole = (*wanted.scalars, *wanted.factors)
+    if len(whole) == 1 and isinstance(whole[0].op, Var) and len(given.scalars) + len(given.factors) > 1:
+        yield from matches(whole[0], assemble(1, given.scalars, given.factors), bound)
+        return
     if len(wanted.scalars) == len(given.scalars) and len(wanted.factors) == len(given.factors):
         for b, _ in _subset(wanted.scalars, given.scalars, bound):
             yield from _run(wanted.factors, given.factors, b)
@@ -253,6 +288,11 @@ def matches(pattern: Expr, e: Expr, bound: Binding) -> Iterator[Binding]:
         if pattern is e:
             yield bound
         return
+    if op is PRODUCT and e.op is ADD:
+        negated = _negated(pattern, e, bound)
+        if negated is not None:
+            yield negated
+        return
     if type(op) is not type(e.op):
         return
     b = bound if op is e.op else _parameters(op, e.op, bound)
@@ -269,14 +309,27 @@ def matches(pattern: Expr, e: Expr, bound: Binding) -> Iterator[Binding]:
             for complete, _ in _subset(pattern.args, e.args, b):
                 yield complete
     elif op is PRODUCT:
+        negated = _negated(pattern, e, b)
+        if negated is not None:
+            yield negated
+            return
         t, u = term(pattern), term(e)
         if t.coefficient == u.coefficient:
-            if t.scalars == (pattern,) and u.scalars == (e,):  # chains such as x'*y
+            if t.scalars == (pattern,) and u.scalars == (e,):  # chains such as x'*y, read either way
                 yield from _run(pattern.args, e.args, b)
+                yield from _run(pattern.args, [transposes.transposed(a) for a in reversed(e.args)], b)
                 return
             yield from _match_parts(t, u, b)
     else:
         yield from _run(pattern.args, e.args, b)
+
+
+def _negated(pattern: Expr, e: Expr, bound: Binding) -> Binding | None:
+    """The variable of a pattern ``-A`` as the negative of a sum: ``b - a`` is ``-(a - b)``."""
+    if len(pattern.args) != 2 or number_of(pattern.args[0]) != -1 or not isinstance(pattern.args[1].op, Var):
+        return None
+    other = sums.flipped(e) if e.op is ADD else None
+    return None if other is None else next(matches(pattern.args[1], other, bound), None)
 
 
 def _parameters(wanted: Primitive, given: Primitive, bound: Binding) -> Binding | None:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from matcalc.expr import Expr, Number, make
 from matcalc.facts import ORTHOGONAL, has
-from matcalc.primitives.algebra import PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, PRODUCT, TRANSPOSE
 from matcalc.primitives.leaves import Identity, const, number_of
 from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
 from matcalc.primitives.products import INNER
 from matcalc.primitives.reductions import TRACE
 from matcalc.primitives.structure import ALL, AT, Diagonal, Slice, Unit
 from matcalc.simplify import hadamards, heads, kronecker, powers, products, sums, transposes
+from matcalc.simplify.cost import look
 from matcalc.simplify.terms import exact, term
 
 _POWERS = (INV, MATRIX_POWER)
@@ -46,22 +47,31 @@ def joined(a: Expr, b: Expr) -> Parts | None:
                     return 1, (), (make(MATRIX_POWER, (x, exponent)),)
                 total = number
             return 1, (), () if total == 0 else (raised(x, total),)
-    if (a.op is ADJ and a.args[0] is b) or (b.op is ADJ and b.args[0] is a):
-        return 1, (products.unary(DET, b if a.op is ADJ and a.args[0] is b else a),), ()
+    if a.op is INV and b.op is INV and (a.args[0].op is ADD or b.args[0].op is ADD):
+        whole = products.times(b.args[0], a.args[0])
+        if look(whole).cost < look(a.args[0]).cost + look(b.args[0]).cost:
+            return 1, (), (products.unary(INV, whole),)
     return _adjugates(a, b) or _entry(a, b)
 
 
 def _adjugates(a: Expr, b: Expr) -> Parts | None:
     """Powers of a matrix beside powers of its adjugate: ``X^2*adj(X)`` is ``det(X)*X``."""
     (x, j), (y, k) = matrix_power(a), matrix_power(b)
-    if not isinstance(j, int) or not isinstance(k, int) or min(j, k) < 1 or (x.op is ADJ) == (y.op is ADJ):
+    if not isinstance(j, int) or not isinstance(k, int) or min(j, k) < 1:
         return None
-    base = y if x.op is ADJ else x
-    if (x if x.op is ADJ else y).args[0] is not base:
+    if _adjugated(x) is not y and _adjugated(y) is not x:
         return None
     n = min(j, k)
     left = [raised(f, p - n) for f, p in ((x, j), (y, k)) if p > n]
-    return 1, (powers.power(products.unary(DET, base), const(n)),), tuple(left)
+    det = products.unary(DET, x if _adjugated(x) is None else y)
+    return 1, (powers.power(det, const(n)),), tuple(left)
+
+
+def _adjugated(a: Expr) -> Expr | None:
+    """The A of ``adj(A)``."""
+    if a.op is TRANSPOSE and a.args[0].op is ADJ:
+        return transposes.transposed(a.args[0].args[0])
+    return a.args[0] if a.op is ADJ else None
 
 
 def cancelled(factors: list[Expr]) -> list[Expr]:
@@ -76,6 +86,13 @@ def cancelled(factors: list[Expr]) -> list[Expr]:
             if x.op is PRODUCT and isinstance(k, int) and k < 0 and tuple(factors[i + 1 :]) == x.args:
                 return [*factors[:i], *([raised(x, k + 1)] if k + 1 else [])]
     return factors
+
+
+def inverts(a: Expr, b: Expr) -> bool:
+    """Whether two factors side by side cancel without an inverse: an orthogonal matrix, its transpose; diagonals."""
+    if isinstance(a.op, Diagonal) and isinstance(b.op, Diagonal):
+        return look(hadamards.hadamard(a.args[0], b.args[0])).cost < max(look(a).cost, look(b).cost)
+    return has(b, ORTHOGONAL) and a is transposes.transposed(b)
 
 
 def together(factors: Sequence[Expr]) -> Parts:
@@ -132,7 +149,7 @@ def adjugate(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
     """``adj(A)/det(A)`` is the inverse, and ``det(A)*A^-1`` the adjugate."""
     for i, s in enumerate(scalars):
         base, p = powers.split(s)
-        if base.op is not DET or isinstance(p, Expr) or not (p == 1 or p < 0):
+        if base.op is not DET or isinstance(p, Expr) or not (isinstance(p, int) or p < 0):
             continue
         source, target = (ADJ, INV) if p < 0 else (INV, ADJ)
         for k, f in enumerate(factors):
@@ -140,7 +157,8 @@ def adjugate(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
             if inner.op is source and inner.args[0] is base.args[0]:
                 new = make(target, inner.args)
                 new = transposes.transposed(new) if f.op is TRANSPOSE else new
-                rest = [powers.raised(base, exact(p + 1))] if p < 0 and p != -1 else []
+                left = exact(p + 1) if p < 0 else exact(p - 1)
+                rest = [powers.raised(base, left)] if left else []
                 return [*scalars[:i], *rest, *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
         for k, f in enumerate(scalars if p < 0 else ()):
             inner = _inverted(f, base.args[0])
@@ -162,4 +180,4 @@ def _inverted(f: Expr, x: Expr) -> Expr:
     return f
 
 
-__all__ = ["Parts", "adjugate", "cancelled", "joined", "matrix_power", "raised", "together"]
+__all__ = ["Parts", "adjugate", "cancelled", "inverts", "joined", "matrix_power", "raised", "together"]

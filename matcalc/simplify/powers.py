@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import TypeAlias
 
+from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
 from matcalc.facts import NONNEGATIVE, POSITIVE, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.algebra import power as raw_power
-from matcalc.primitives.base import zeros
-from matcalc.primitives.elementwise import abs_, exp, sigmoid, sign, sqrt
+from matcalc.primitives.base import Primitive, zeros
+from matcalc.primitives.elementwise import abs_, cos, cosh, exp, log, sigmoid, sign, sin, sinh, sqrt, tan, tanh
 from matcalc.primitives.functions import Elementwise, Function
-from matcalc.primitives.leaves import Const, Ones, Pi, const, number_of, ones
+from matcalc.primitives.leaves import Const, Ones, Pi, const, number_of, ones, size
 from matcalc.primitives.products import INNER
-from matcalc.primitives.reductions import NORM2
+from matcalc.primitives.reductions import NORM2, Mean
 from matcalc.simplify import hadamards, products, sums, transposes
 from matcalc.simplify.cost import factor_order, look
 from matcalc.simplify.terms import assemble, exact, is_run, term
@@ -24,7 +25,10 @@ Exponent: TypeAlias = Number | Expr
 HALF = Fraction(1, 2)
 _SMALL = 24  # nodes of an exponential that is joined with others: exp(a)*exp(b) = exp(a + b)
 
-_EXP, _SQRT, _ABS, _SIGN, _SIGMOID = (Elementwise(f, 0) for f in (exp, sqrt, abs_, sign, sigmoid))
+_RATIOS: dict[Primitive, tuple[Primitive, Primitive]] = {
+    Elementwise(b, 0): (Elementwise(a, 0), Elementwise(r, 0)) for a, b, r in ((sin, cos, tan), (sinh, cosh, tanh))
+}
+_EXP, _LOG, _SQRT, _ABS, _SIGN, _SIGMOID = (Elementwise(f, 0) for f in (exp, log, sqrt, abs_, sign, sigmoid))
 
 
 def applied(function: Function, x: Expr) -> Expr:
@@ -116,10 +120,11 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
             exponents[base] = sums_of(before, p)
     if logs:
         repeated |= _merge_exponentials(exponents, logs)
-    repeated |= _merge_sigmoids(exponents)
+    repeated |= _merge_sigmoids(exponents, logs)
     if _has_signs(exponents):
         repeated |= _merge_signs(exponents)
     repeated |= _merge_roots(exponents)
+    repeated |= _merge_ratios(exponents)
     if not repeated:
         if len(kept) > 1:
             kept.sort(key=factor_order)
@@ -135,7 +140,7 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
             if value is not None:
                 coefficient = exact(coefficient * value)
                 continue
-            out.append(folded)
+            out.append(folded if number is None else raised(base, number))
             continue
         out.append(raised(base, p if number is None else number))
     if logs:
@@ -144,6 +149,21 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
             out.append(products.unary(_EXP, total))
     if len(out) > 1:
         out.sort(key=factor_order)
+    return coefficient, out
+
+
+def rooted(coefficient: Number, scalars: list[Expr]) -> tuple[Number, list[Expr]]:
+    """A number beside the root of one: ``sqrt(2)/2`` is ``1/sqrt(2)``, and ``2/sqrt(2)`` is ``sqrt(2)``."""
+    out = list(scalars)
+    for i, s in enumerate(out):
+        base, p = split(s)
+        b = number_of(base)
+        if not isinstance(b, int) or b < 2 or p not in (HALF, -HALF) or isinstance(coefficient, float):
+            continue
+        c = Fraction(coefficient)
+        if (c.denominator if p == HALF else c.numerator) % b == 0:
+            out[i] = raised(base, -p)  # type: ignore[operator]  # p is a number
+            coefficient = exact(c * b if p == HALF else c / b)
     return coefficient, out
 
 
@@ -156,16 +176,17 @@ def _has_signs(exponents: dict[Expr, Exponent]) -> bool:
 
 
 def _merge_roots(exponents: dict[Expr, Exponent]) -> bool:
-    """``sqrt(2)*sqrt(pi)`` is ``sqrt(2*pi)``."""
-    changed = False
-    for p in (HALF, -HALF):
-        found = [b for b, q in exponents.items() if q == p and (isinstance(b.op, Pi) or (number_of(b) or 0) > 0)]
-        if len(found) > 1:
-            for b in found:
-                del exponents[b]
-            exponents[products.times(*found)] = p
-            changed = True
-    return changed
+    """``sqrt(2)*sqrt(pi)`` is ``sqrt(2*pi)``, and ``sqrt(a)/sqrt(b)`` is ``sqrt(a/b)``."""
+    found = {b: q for b, q in exponents.items() if q in (HALF, -HALF)}
+    if len(found) < 2:
+        return False
+    numbers = {b for b in found if isinstance(b.op, Pi) or (number_of(b) or 0) > 0}
+    under = HALF if any(q == HALF for b, q in found.items() if b not in numbers) else -HALF
+    for b in found:
+        del exponents[b]
+    joined = hadamards.hadamard(*[power(b, const(1 if q == under else -1)) for b, q in found.items()])
+    exponents[joined] = under
+    return True
 
 
 def _merge_exponentials(exponents: dict[Expr, Exponent], logs: list[Expr]) -> bool:
@@ -189,17 +210,45 @@ def _merge_exponentials(exponents: dict[Expr, Exponent], logs: list[Expr]) -> bo
     return True
 
 
-def _merge_sigmoids(exponents: dict[Expr, Exponent]) -> bool:
+def _merge_sigmoids(exponents: dict[Expr, Exponent], logs: list[Expr]) -> bool:
     """Beside ``sigmoid(t)``, ``sigmoid(-t)`` is written ``1 - sigmoid(t)``."""
-    both = [b for b in exponents if b.op is _SIGMOID and term(b.args[0]).coefficient < 0]
+    both = [b for b in exponents if b.op is _SIGMOID]
     changed = False
-    for b in both:
+    for b in both if len(both) > 1 else ():
         other = products.unary(_SIGMOID, products.times(const(-1), b.args[0]))
-        if exponents[b] != 0 and exponents.get(other, 0) != 0:
+        if other not in both:
+            continue
+        positive = [term(e.args[0]).coefficient > 0 for e in (b, other)]  # both of x - y and y - x
+        if positive[0] and (not positive[1] or factor_order(b) < factor_order(other)):
+            continue
+        if exponents.get(b, 0) != 0 and exponents.get(other, 0) != 0:
             rest = complement(other)
             exponents[rest] = sums_of(exponents.get(rest, 0), exponents.pop(b))
             changed = True
+    for base in [b for b in exponents if b.op is ADD]:
+        t = _one_plus_exp(base)
+        if t is None:
+            continue
+        s = products.unary(_SIGMOID, products.times(const(-1), t))  # 1/(1 + exp(t))
+        same = products.unary(_SIGMOID, t)
+        for other in (s, complement(same)):
+            if exponents.get(other, 0) != 0:
+                exponents[other] = sums_of(exponents[other], _negative(exponents.pop(base)))
+                changed = True
+                break
+        else:
+            if exponents.get(same, 0) != 0:  # sigmoid(t)*(1 + exp(t)) is exp(t)
+                p = exponents[base]
+                if isinstance(p, int) and p == exponents[same] and p > 0:
+                    exponents[same] = 0
+                    exponents[base] = 0
+                    logs.append(products.times(const(p), t))
+                    changed = True
     return changed
+
+
+def _negative(p: Exponent) -> Exponent:
+    return products.times(const(-1), p) if isinstance(p, Expr) else -p
 
 
 def complement(s: Expr) -> Expr:
@@ -235,6 +284,64 @@ def _merge_signs(exponents: dict[Expr, Exponent]) -> bool:
                 exponents[a] = sums_of(exponents.get(a, 0), 1)
                 changed = True
     return changed
+
+
+def _merge_ratios(exponents: dict[Expr, Exponent]) -> bool:
+    """``sin(t)/cos(t)`` is tan(t) and ``tan(t)*cos(t)`` sin(t), of powers too; so are the hyperbolic functions."""
+    changed = False
+    for below in list(exponents):
+        found = _RATIOS.get(below.op)
+        if found is None:
+            continue
+        q = exponents[below]
+        above, ratio = [products.unary(op, below.args[0]) for op in found]
+        source, target = (above, ratio) if not isinstance(q, Expr) and q < 0 else (ratio, above)
+        p = exponents.get(source, 0)
+        if isinstance(p, int) and isinstance(q, int) and p > 0 and q:
+            common = min(p, abs(q))
+            exponents[source] = p - common
+            exponents[below] = q + common if q < 0 else q - common
+            exponents[target] = sums_of(exponents.get(target, 0), common)
+            changed = True
+    return changed
+
+
+def reciprocal_log(f: Expr) -> Expr | None:
+    """The logarithm of ``v/u`` for that of ``u/v``, its negative."""
+    if f.op is not _LOG:
+        return None
+    known: Expr | None = f.memo.get("reciprocal")
+    if known is None and "reciprocal" not in f.memo:
+        _, s, m = term(f.args[0])
+        exponents = [split(a)[1] for a in (*s, *hadamards.commuting(m))]
+        if any(not isinstance(p, Expr) and p < 0 for p in exponents) and len(exponents) > 1:
+            known = make(_LOG, (power(f.args[0], const(-1)),))
+            known.memo["reciprocal"] = f
+        f.memo["reciprocal"] = known
+    return known
+
+
+def turned_divisor(f: Expr) -> Expr | None:
+    """Minus ``1/(a - b)``, and minus odd powers of it; not of ``1/(1 - a)``."""
+    base, p = split(f)
+    if f.op is not POWER or base.op is not ADD or not isinstance(p, int) or p >= 0 or p % 2 == 0:
+        return None
+    other = None if any(number_of(a) is not None for a in base.args) else sums.flipped(base)
+    return None if other is None else raised(other, p)
+
+
+def upright_divisor(f: Expr) -> Expr:
+    """``1/(a - b)`` or its negative, whichever comes first."""
+    if turned_divisor(f) is None:
+        return f
+    base, p = split(f)
+    return raised(sums.upright(base), p)
+
+
+def upright_log(f: Expr) -> Expr:
+    """The logarithm of a quotient or of its reciprocal, whichever comes first."""
+    other = reciprocal_log(f)
+    return f if other is None else min(f, other, key=lambda e: (look(e).cost, look(e).label, e.digest))
 
 
 def sums_of(a: Exponent, b: Exponent) -> Exponent:
@@ -324,6 +431,12 @@ def _power_of_atom(base: Expr, exponent: Expr, p: Number | None) -> Expr:
                 return power(products.unary(_SIGMOID, products.times(const(-1), t)), const(-p))
         if p % 2 == 0:
             base = sums.upright(base)
+    if isinstance(op, Mean) and op.axis is None and base.is_scalar:  # mean(x.^2)^p is norm2(x)^(2*p)/n^p
+        square, twice = split(base.args[0])
+        if twice == 2:
+            counts = [power(size(d), products.times(const(-1), exponent)) for d in base.args[0].shape if d is not ONE]
+            norm = power(products.unary(NORM2, square), products.times(const(2), exponent))
+            return products.times(*counts, norm)
     inner, first = split(base)
     if first == 1:
         return raised(base, p if p is not None else exponent)
@@ -352,4 +465,4 @@ def _one_plus_exp(e: Expr) -> Expr | None:
     return None
 
 
-__all__ = ["combine", "power", "raised", "split"]
+__all__ = ["combine", "power", "raised", "reciprocal_log", "rooted", "split", "turned_divisor", "upright_divisor", "upright_log"]

@@ -14,13 +14,15 @@ from matcalc.primitives.elementwise import exp, sigmoid
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Identity, Ones, Size, const, identity, number_of, ones, size
 from matcalc.primitives.matrix import INV, PINV
+from matcalc.primitives.products import KRON
 from matcalc.primitives.reductions import NORM2, SUM, Mean, Sum
 from matcalc.primitives.structure import Diagonal, Unit
 from matcalc.simplify import hadamards, heads, kronecker, match, neighbours, powers, square, sums, transposes
 from matcalc.simplify.cost import complemented, factor_order, look, scalar_order
-from matcalc.simplify.terms import Term, assemble, exact, term
+from matcalc.simplify.terms import Term, assemble, exact, magnitude, term
 
 _FEW = 4  # terms of a sum that is multiplied out beside inverses
+_FLAT = 4  # by how much the terms may be longer where one of them is an outer product
 _LONG = 8  # factors of a term that is not
 _DIAGONAL, _EXP, _SIGMOID = Diagonal(), Elementwise(exp, 0), Elementwise(sigmoid, 0)
 
@@ -55,6 +57,9 @@ def times(*operands: Expr) -> Expr:
         written = square.by_inverses(factors)
         if written is not None:
             return times(const(exact(coefficient)), *scalars, *written)
+        divided = _under(scalars, factors) if scalars and factors else None
+        if divided is not None:
+            return times(const(exact(coefficient)), *divided)
     elif len(scalars) > 1:
         found = neighbours.adjugate(scalars, factors)
         if found is not None:
@@ -67,13 +72,16 @@ def times(*operands: Expr) -> Expr:
             if spread is not None:
                 return times(const(exact(coefficient)), *spread, *factors)
             scalars.sort(key=scalar_order)
+    if coefficient not in (1, -1) and scalars:
+        coefficient, scalars = powers.rooted(coefficient, scalars)
     if scalars and factors:
         divided = _divided(scalars, factors)
         if divided is not None:
             return times(const(exact(coefficient)), *divided)
-        divided = _under(scalars, factors)
-        if divided is not None:
-            return times(const(exact(coefficient)), *divided)
+    if scalars and len(factors) == 1 and factors[0].op is ADD:
+        counted = _counted(scalars, factors[0])
+        if counted is not None:
+            return times(const(exact(coefficient)), *counted)
     if scalars and (scalars[0].op is POWER or isinstance(scalars[0].op, Size)):
         averaged = _averaged(scalars, factors)
         if averaged is not None:
@@ -101,23 +109,75 @@ def times(*operands: Expr) -> Expr:
 
 
 def _averaged(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
-    """``1/n*sum(x)`` as ``mean(x)`` and ``n*mean(x)`` as ``sum(x)``, for x with n entries."""
+    """``1/n*sum(x)`` as ``mean(x)`` and ``n*mean(x)`` as ``sum(x)``, for x with n entries.
+
+    The square of a norm is a sum: ``1/n*norm2(x)^2`` is ``mean(x.^2)``.
+    """
     for place in (scalars, factors):
         for k, f in enumerate(place):
             e = f.args[0] if f.op is TRANSPOSE else f
-            if not isinstance(e.op, (Sum, Mean)):
+            found = _other_average(e, scalars)
+            if found is None:
                 continue
-            x, axis = e.args[0], e.op.axis
-            lengths = [d for d in (x.shape if axis is None else (x.shape[axis],)) if d is not ONE]
-            power = -1 if isinstance(e.op, Sum) else 1
-            counts = [powers.raised(size(d), power * lengths.count(d)) for d in dict.fromkeys(lengths)]
-            if any(d.name is None for d in lengths) or not all(c in scalars for c in counts):
-                continue
-            new = heads.applied((Mean if power < 0 else Sum)(axis), (x,))
+            new, rest = found
             new = transposes.transposed(new) if f.op is TRANSPOSE else new
-            left = [s for s in scalars if s not in counts and s is not f]
+            left = [s for s in rest if s is not f]
             return [*left, *factors[:k], new, *factors[k + 1 :]] if place is factors else [*left, new, *factors]
     return None
+
+
+def _other_average(e: Expr, scalars: list[Expr]) -> tuple[Expr, list[Expr]] | None:
+    """A mean for a sum, or a sum for a mean, and the scalars without what that takes."""
+    base, p = powers.split(e)
+    if isinstance(e.op, (Sum, Mean)):
+        x, axis = e.args[0], e.op.axis
+        power: Number = -1 if isinstance(e.op, Sum) else 1
+    elif base.op is NORM2 and p == 2:
+        x, axis, power = base.args[0], None, -1
+    else:
+        return None
+    lengths = [d for d in (x.shape if axis is None else (x.shape[axis],)) if d is not ONE]
+    if any(d.name is None for d in lengths):
+        return None
+    rest = _without(scalars, [(size(d), exact(power * lengths.count(d))) for d in dict.fromkeys(lengths)])
+    if rest is None:
+        return None
+    if base.op is NORM2:
+        return heads.applied(Mean(None), (powers.power(x, const(2)),)), rest
+    return heads.applied((Mean if power < 0 else Sum)(axis), (x,)), rest
+
+
+def _without(scalars: list[Expr], counts: list[tuple[Expr, Number]]) -> list[Expr] | None:
+    """Scalars divided by powers of sizes, which are in powers of them."""
+    rest = list(scalars)
+    for base, k in counts:
+        for i, s in enumerate(rest):
+            of, p = powers.split(s)
+            if of is base and not isinstance(p, Expr) and p * k > 0 and magnitude(p) >= magnitude(k):
+                rest[i : i + 1] = [] if p == k else [powers.raised(base, exact(p - k))]
+                break
+        else:
+            return None
+    return rest
+
+
+def _counted(scalars: list[Expr], total: Expr) -> list[Expr] | None:
+    """``n*(x - mean(x))`` as ``n*x - sum(x)``: a size that cancels in a term of a sum, where that is shorter."""
+    for i, s in enumerate(scalars):
+        if not isinstance(s.op, Size) or not any(
+            _per_size(f, s) for a in total.args for f in (*term(a)[1], *term(a)[2])
+        ):
+            continue
+        new = sums.plus(*[times(s, a) for a in total.args])
+        if look(new).cost < look(make(PRODUCT, (s, total))).cost:
+            return [*scalars[:i], *scalars[i + 1 :], new]
+    return None
+
+
+def _per_size(f: Expr, n: Expr) -> bool:
+    """Whether a factor is a mean or is divided by a size."""
+    base, p = powers.split(f)
+    return isinstance((f.args[0] if f.op is TRANSPOSE else f).op, Mean) or (base is n and p == -1)
 
 
 def _divided(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
@@ -131,21 +191,43 @@ def _divided(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
         ):
             continue
         for k, f in enumerate(factors):
-            total = f.args[0] if f.op is TRANSPOSE else f
-            if total.op is ADD and len(total.args) <= sums.MOST:
-                parts = [times(s, a) for a in total.args]
-                if not any(s in term(a).scalars for a in parts):
-                    new = transposes.transposed(sums.plus(*parts)) if f.op is TRANSPOSE else sums.plus(*parts)
-                    return [*scalars[:i], *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
+            new = _divided_by(f, s)
+            if new is not None:
+                return [*scalars[:i], *scalars[i + 1 :], *factors[:k], new, *factors[k + 1 :]]
+    return None
+
+
+def _divided_by(f: Expr, s: Expr) -> Expr | None:
+    """A sum times a scalar that goes up in each of its terms; of a Kronecker product one part."""
+    if f.op is TRANSPOSE:
+        turned = _divided_by(f.args[0], s)
+        return None if turned is None else transposes.transposed(turned)
+    if f.op is KRON:
+        for k, a in enumerate(f.args):
+            found = _divided_by(a, s)
+            if found is not None:
+                return heads.applied(KRON, (*f.args[:k], found, *f.args[k + 1 :]))
+    if f.op is ADD and len(f.args) <= sums.MOST:
+        parts = [times(s, a) for a in f.args]
+        if not any(s in term(a).scalars for a in parts):
+            return sums.plus(*parts)
     return None
 
 
 def _under(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
     """Numbers that divide, multiplied into a sum that divides entries: ``x ./ (1 + y/v)/v`` is ``x ./ (v + y)``."""
     for i, f in enumerate(factors):
+        inverse = f.args[0] if f.op is TRANSPOSE else f
+        if inverse.op is INV and inverse.args[0].op is ADD:  # (A/s + I)^-1/s is (A + s*I)^-1
+            multiplied = hadamards.multiplied(inverse.args[0], -1, scalars)
+            if multiplied is not None:
+                *left, inner = multiplied
+                new = unary(INV, inner)
+                return [*left, *factors[:i], transposes.transposed(new) if f is not inverse else new, *factors[i + 1 :]]
         for k, a in enumerate(f.args if f.op is HADAMARD else (f,)):
-            if a.op is POWER and a.args[0].op is ADD and number_of(a.args[1]) == -1:
-                found = hadamards.under(a.args[0], scalars)
+            base, p = powers.split(a)
+            if base.op is ADD and isinstance(p, int) and p < 0:
+                found = hadamards.under(base, p, scalars)
                 if found is not None:
                     *left, new = found
                     if f.op is HADAMARD:
@@ -195,6 +277,8 @@ def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Num
                     scalars[i] = times(*s.args[:k], other, *s.args[k + 1 :])
                     coefficient = -coefficient
                     break
+    upright = sums.positive(Term(coefficient, tuple(scalars), tuple(factors)))
+    coefficient, scalars[:], factors[:] = upright
     if coefficient > 0:
         return coefficient
     for place in (factors, scalars):
@@ -211,6 +295,9 @@ def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Num
                 if place is scalars:
                     scalars.sort(key=scalar_order)
                 return -coefficient
+            if f.op is _DIAGONAL and f.args[0].op is ADD and (other := sums.flipped(f.args[0])) is not None:
+                place[i] = make(_DIAGONAL, (other,))
+                return -coefficient
             if f.op is HADAMARD:
                 for k, a in enumerate(f.args):
                     if a.op is ADD and complemented(a) is None:
@@ -221,6 +308,12 @@ def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Num
                             )
                             return -coefficient
     for i, s in enumerate(scalars):
+        if s.op is POWER and s.args[0].op is ADD and isinstance(p := number_of(s.args[1]), int) and p % 2:
+            other = sums.flipped(s.args[0])
+            if other is not None and not sums.occurs(s.args[0], [*scalars[:i], *scalars[i + 1 :], *factors]):
+                scalars[i] = make(POWER, (other, s.args[1]))
+                scalars.sort(key=scalar_order)
+                return -coefficient
         if s.op is PRODUCT:
             turned = [(k, a) for k, a in enumerate(s.args) if _difference(a) is not None]
             if len(turned) == 1 and turned[0][1] not in factors:
@@ -375,17 +468,21 @@ def _beside_inverses(out: list[Expr]) -> list[Expr] | None:
             continue
         parts = total.args if total is f else [transposes.transposed(a) for a in total.args]
         inside = [term(a).factors for a in parts]
-        for beside, left in ((out[:i], True), (out[i + 1 :], False)):
+        flat = any(b.rows is ONE for m in inside for b in m)  # Q^-1*x*y'*Q^-1: here Q^-1*x is what is meant
+        for first, last in ((0, i + 1), (i, len(out)), (0, len(out))):
+            before, behind = out[first:i], out[i + 1 : last]
+            beside = [*before, *behind]
             if not beside or not (any(map(_inverse, beside)) or any(_inverse(b) for m in inside for b in m)):
                 continue
             if all(len(m) > _LONG for m in inside):
                 continue
-            done = [times(*beside, a) if left else times(a, *beside) for a in parts]
+            done = [times(*before, a, *behind) for a in parts]
             if all(look(b).cost > look(a).cost for a, b in zip(parts, done, strict=True)):
                 continue  # nothing cancels
             whole = sums.plus(*done)
-            if look(whole).cost <= sum([look(a).cost + 2 for a in beside]) + look(f).cost:
-                return [whole, *out[i + 1 :]] if left else [*out[:i], whole]
+            most = sum([look(a).cost + 2 for a in beside]) + look(f).cost
+            if look(whole).cost <= most + (_FLAT if flat and before and behind else 0):
+                return [*out[:first], whole, *out[last:]]
     return None
 
 
@@ -445,6 +542,13 @@ def _scalar(run: list[Expr]) -> Expr:
     c, s, m = _settled_ends(run)
     if c != 1 or s or not m:
         return times(const(exact(c)), *s, *m)
+    left = transposes.transposed(m[0])
+    if left.op is ADD and sums.flipped(left) is m[-1]:  # (x - y)'*A*(y - x)
+        return times(const(-1), _scalar([*m[:-1], left]))
+    middle = square.quadratic(m)
+    if middle is not None:
+        half = len(m) // 2
+        return times(*m[:half], middle, *m[half + 1 :])
     return dot(m)
 
 
@@ -478,7 +582,7 @@ def dot(run: list[Expr]) -> Expr:
     turned = [transposes.transposed(a) for a in reversed(run)]
     best = min((make(PRODUCT, tuple(run)), make(PRODUCT, tuple(turned))), key=reading)
     half = squared(best)
-    if half is not None and len(run) > 2:
+    if half is not None:
         norm = powers.power(unary(NORM2, half), const(2))
         if look(norm).cost < look(best).cost:
             return norm
@@ -499,9 +603,10 @@ def squared(run: Expr) -> Expr | None:
     return None
 
 
-def reading(e: Expr) -> tuple[int, int, str, int]:
-    """Fewer transposes first, then a short first factor, then by name."""
-    return (sum([a.op is TRANSPOSE for a in e.args]), look(e.args[0]).cost, look(e).label, e.digest)
+def reading(e: Expr) -> tuple[int, int, int, str, int]:
+    """Fewer transposes, inside or in front, first, then a short first factor, then by name."""
+    seen = look(e)
+    return (seen.cost, sum([a.op is TRANSPOSE for a in e.args]), look(e.args[0]).cost, seen.label, e.digest)
 
 
 def of_entries(a: Expr, b: Expr) -> Expr:

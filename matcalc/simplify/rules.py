@@ -29,15 +29,17 @@ expm-along-identity     expm_frechet(A, I) = expm(A)                    A in R^{
 [Product: exp]
 softmax-shifted         exp(-logsumexp(x))*exp(x) = softmax(x)          x in R^n
 
+softmax-pair            exp(a)*(exp(a) + exp(b))^-1 = sigmoid(a - b)    a, b in R
+
+[Hadamard: exp]
+softmax-pair-entries    exp(A) .* (exp(A) + exp(B)).^-1 = sigmoid(A - B)  A, B in R^{m x n}
+
 [exp: Add]
 softmax-difference      exp(x - logsumexp(x)) = softmax(x)              x in R^n
 
 [exp: LogSoftmax]
 exp-log-softmax         exp(log_softmax(X)) = softmax(X)                X in R^{m x n}
 exp-log-softmax-vector  exp(log_softmax(x)) = softmax(x)                x in R^n
-
-[exp: log1p]
-exp-log1p               exp(log1p(A)) = 1 + A                           A in R^{m x n} positive or R positive
 
 [Hadamard: step]
 relu-step               relu(A) .* step(A) = relu(A)                    A in R^{m x n}
@@ -59,12 +61,17 @@ log-softmax             x - logsumexp(x) = log_softmax(x)               x in R^n
 
 [Add: sigmoid]
 sigmoid-complement      1 - sigmoid(A) = sigmoid(-A)                    A in R^{m x n} or R
+sigmoid-inverse         sigmoid(A).^-1 - 1 = exp(-A)                    A in R^{m x n} or R
 double-sigmoid          2*sigmoid(2*A) - 1 = tanh(A)                    A in R^{m x n} or R
 
 [Add: log]
-logit                   log(sigmoid(A)) - log(sigmoid(-A)) = A          A in R^{m x n} or R
+log-of-product          log(A) + log(B) = log(A .* B)                   A, B in R^{m x n} positive
+log-of-product-number   log(a) + log(b) = log(a*b)                      a, b in R positive
 log-of-quotient         log(A) - log(B) = log(A .* B.^-1)               A, B in R^{m x n} positive
 log-of-quotient-number  log(a) - log(b) = log(a*b^-1)                   a, b in R positive
+
+[log: sigmoid]
+log-sigmoid             log(sigmoid(A)) = -softplus(-A)                 A in R^{m x n} or R
 
 [Add: step]
 step-odd                step(A) - step(-A) = sign(A)                    A in R^{m x n} or R
@@ -82,18 +89,8 @@ hyperbola-entries       cosh(A).^2 - sinh(A).^2 = ones(m,n)             A in R^{
 [Add: softplus]
 softplus-odd            softplus(A) - softplus(-A) = A                  A in R^{m x n} or R
 
-[Hadamard: cos]
-tangent                 sin(A) .* cos(A).^-1 = tan(A)                   A in R^{m x n}
-
-[Hadamard: cosh]
-hyperbolic-tangent      sinh(A) .* cosh(A).^-1 = tanh(A)                A in R^{m x n}
-
 [Product: cos]
-tangent-number          sin(a)*cos(a)^-1 = tan(a)                       a in R
 sine-of-double-number   2*cos(a)*sin(a) = sin(2*a)                      a in R
-
-[Product: cosh]
-hyperbolic-number       sinh(a)*cosh(a)^-1 = tanh(a)                    a in R
 
 [Product: Pinv]
 pinv-middle             A*pinv(A)*A = A                                 A in R^{m x n}
@@ -131,7 +128,6 @@ norm-vec                norm2(vec(A)) = norm2(A)                        A in R^{
 
 [Norm2: Product]
 norm-orthogonal         norm2(Q*x) = norm2(x)                           Q in R^{n x n} orthogonal; x in R^n
-norm-outer-square       norm2(x*x') = x'*x                              x in R^n
 norm-orthogonal-matrix  norm2(Q*A) = norm2(A)                           Q in R^{n x n} orthogonal; A in R^{n x p}
 
 [Norm2: Diagonal]

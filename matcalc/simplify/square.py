@@ -20,6 +20,7 @@ from matcalc.primitives.matrix import (
     Adj,
     Det,
     Expm,
+    ExpmFrechet,
     Inv,
     LogDet,
     MatrixPower,
@@ -28,8 +29,9 @@ from matcalc.primitives.matrix import (
 from matcalc.primitives.products import KRON
 from matcalc.primitives.structure import Diagonal, Vec
 from matcalc.simplify import heads, powers, products, sums, transposes
+from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
-from matcalc.simplify.terms import assemble, exact, magnitude, ratio, term
+from matcalc.simplify.terms import assemble, assembled, exact, magnitude, ratio, term
 
 _MINUS = const(-1)
 _PASSED: tuple[Primitive, ...] = (PRODUCT, KRON, Vec())  # in which inverses and adjugates are looked for
@@ -184,6 +186,8 @@ def _adj(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         number = number_of(k)
         if number is not None and number > 0:
             return power_of(products.unary(op, base), k)
+    if x.op is INV:
+        return products.times(powers.power(products.unary(DET, x.args[0]), _MINUS), x.args[0])
     return x if isinstance(x.op, Identity) else make(op, (x,))
 
 
@@ -247,6 +251,42 @@ def _matrices(e: Expr, within: tuple[Primitive, ...] = _PASSED) -> Iterator[Expr
         yield e
 
 
+def quadratic(run: Sequence[Expr]) -> Expr | None:
+    """The middle of ``u'*(A + A')*u`` as ``2*A``, and of ``u'*(A - A')*u`` as nothing; None where it stays."""
+    half = len(run) // 2
+    if len(run) != 2 * half + 1 or run[half].op is not ADD or len(run[half].args) > sums.MOST:
+        return None
+    if any(run[i] is not transposes.transposed(run[-1 - i]) for i in range(half)):
+        return None
+    collected: sums.Terms = {}
+    for t in map(term, run[half].args):
+        turned = term(transposes.transposed(assemble(1, (), t.factors))).factors if t.factors else ()
+        key = min((t.factors, turned), key=lambda m: products.reading(make(PRODUCT, m)) if m else (0, 0, "", 0))
+        sums.put(collected, (t.scalars, key), t.coefficient)
+    if len(collected) == len(run[half].args):
+        return None
+    parts = [assembled(c, s, m) for (s, m), c in collected.items()]
+    return sums.plus(*parts) if parts else zeros(run[half].shape)
+
+
+@handles(ExpmFrechet)
+def _expm_frechet(op: Primitive, args: tuple[Expr, ...]) -> Expr:
+    """Linear in the direction; of transposes it is the transpose."""
+    a, e = args
+    c, s, m = term(e)
+    if c and m and (c != 1 or s):
+        return products.times(const(c), *s, heads.applied(op, (a, assemble(1, (), m))))
+    turned = tuple([transposes.transposed(b) for b in args])
+    if _turns(a, turned[0]) or (turned[0] is a and _turns(e, turned[1])):
+        return transposes.transposed(make(op, turned))
+    return op.construct(args)
+
+
+def _turns(a: Expr, turned: Expr) -> bool:
+    """Whether a matrix is shorter transposed."""
+    return look(turned).cost < look(a).cost
+
+
 @handles(Pinv)
 def _pinv(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     (x,) = args
@@ -275,4 +315,4 @@ def _expm(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     return make(op, (x,))
 
 
-__all__ = ["by_inverses", "logdet", "one_determinant", "power_of"]
+__all__ = ["by_inverses", "logdet", "one_determinant", "power_of", "quadratic"]

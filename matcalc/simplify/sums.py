@@ -7,23 +7,40 @@ from math import gcd
 
 from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.expr import Expr, Number, make
-from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import zeros
 from matcalc.primitives.convolution import Crop, Flip, Pad
+from matcalc.primitives.elementwise import log
+from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Commutation, Const, Identity, Ones, const, number_of, ones
 from matcalc.primitives.products import KhatriRao, Kron
 from matcalc.primitives.structure import Diagonal, HCat, Reshape, VCat, Vec
-from matcalc.simplify import expansion, factors, heads, kronecker, match, products, square, transposes
+from matcalc.simplify import (
+    completed,
+    expansion,
+    factors,
+    hadamards,
+    heads,
+    kronecker,
+    match,
+    powers,
+    products,
+    square,
+    transposes,
+)
 from matcalc.simplify.cost import BITS, factor_order, look, scalar_order
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, ratio, term
 
 Key = tuple[tuple[Expr, ...], tuple[Expr, ...]]  # scalars and factors
 Terms = dict[Key, Number]
 
+_LOG = Elementwise(log, 0)
+_TURNABLE = (ADD, _LOG, POWER)  # in which a difference or a quotient may be turned
 SMALL = 16  # nodes of a sum that is joined with the terms around it
 SPREAD = 24  # nodes of a sum over which a number is distributed
 _REARRANGED = (Diagonal, Flip, HCat, Pad, Crop, Reshape, VCat, Vec)  # sums of these are these of sums
 _STRUCTURED = (Identity, Diagonal, Commutation, Kron, KhatriRao)  # matrices that do not stand for their entries
+_UNKNOWNS = "uvwxyz"  # the letters of what is looked for, since Descartes
 _ALGEBRA = (HADAMARD, PRODUCT, TRANSPOSE)
 _LONGEST = 64  # sums of more terms are not joined with the sum around them: a shared graph would grow
 _TINY = 8  # nodes of a sum that is always joined with the sum around it
@@ -49,6 +66,7 @@ def _summed(operands: tuple[Expr, ...], expand: bool) -> Expr:
         return zeros(shape)
     if len(collected) > 1:
         collected = square.one_determinant(expansion.one_sigmoid(collected))
+        collected = completed.completed(collected, shape)
     if expand and 1 < len(collected) <= MOST:
         written = (
             expansion.written_out(collected, shape)
@@ -111,13 +129,13 @@ def put(out: Terms, key: Key, c: Number) -> None:
 def upright_term(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[int, tuple[Expr, ...], tuple[Expr, ...]]:
     """A term with its differences turned one way, so that ``x*(a - b)`` and ``x*(b - a)`` are alike."""
     sign = 1
-    if any(f.op is ADD for f in s):
+    if any(f.op in _TURNABLE for f in s):
         sign, s = _upright_factors(s)
         s = tuple(sorted(s, key=scalar_order))
     for i, f in enumerate(m):
-        if f.op is ADD or (f.op is TRANSPOSE and f.args[0].op is ADD):
+        if f.op in _TURNABLE or (f.op is TRANSPOSE and f.args[0].op is ADD):
             k, (turned,) = _upright_factors((f,))
-        elif f.op is HADAMARD and any(a.op is ADD for a in f.args):
+        elif f.op is HADAMARD and any(a.op in _TURNABLE for a in f.args):
             k, args = _upright_factors(f.args)
             turned = make(HADAMARD, tuple(sorted(args, key=factor_order)))
         else:
@@ -135,6 +153,10 @@ def _upright_factors(factors: tuple[Expr, ...]) -> tuple[int, tuple[Expr, ...]]:
 def _upright_factor(f: Expr) -> Expr:
     if f.op is TRANSPOSE and f.args[0].op is ADD:
         return transposes.transposed(upright(f.args[0]))
+    if f.op is _LOG:
+        return powers.upright_log(f)
+    if f.op is POWER:
+        return powers.upright_divisor(f)
     return upright(f) if f.op is ADD else f
 
 
@@ -159,7 +181,7 @@ def _within(inner: Expr, operands: tuple[Expr, ...], bits: list[int]) -> bool:
 def built_sum(collected: Terms, shape: Shape) -> Expr:
     if shape is not SCALAR and all(not m for _, m in collected):
         return products.times(plus(*[assemble(c, s, ()) for (s, _), c in collected.items()]), ones(*shape))
-    items = [Term(c, s, m) for (s, m), c in collected.items()]
+    items = [positive(Term(c, s, m)) for (s, m), c in collected.items()]
     if len(items) > 1:
         joined = joint(items)
         if joined is not None:
@@ -199,9 +221,52 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
     return plain
 
 
+def positive(t: Term) -> Term:
+    """A term with a minus taken up by a logarithm or a divisor: ``-log(u/v)`` is ``log(v/u)``, ``-1/(a - b)`` 1/(b - a).
+
+    Beside another difference, which may take up the minus, a divisor stands the way that comes first.
+    """
+    parts = [*t.scalars, *(a for f in t.factors for a in hadamards.commuting((f,)))]
+    turned = [(a, other) for a in parts if (other := powers.turned_divisor(a)) is not None]
+    if turned:
+        totals = [a.args[0] if a.op is TRANSPOSE else a for a in (*parts, *t.factors)]
+        others = [powers.reciprocal_log(a) or (flipped(a) if a.op is ADD else None) for a in totals]
+        if len(turned) == 1 and not any(others):
+            return _with_exchanged(t, *turned[0]) if t.coefficient < 0 else t
+        for a, other in turned:
+            if powers.upright_divisor(a) is not a:
+                t = _with_exchanged(t, a, other)
+    if t.coefficient < 0:
+        for a in parts:
+            other = powers.reciprocal_log(a)
+            if other is not None:
+                return _with_exchanged(t, a, other)
+    return t
+
+
+def _with_exchanged(t: Term, a: Expr, other: Expr) -> Term:
+    """Minus the term with a commuting factor replaced by its negative."""
+    if a in t.scalars:
+        i = t.scalars.index(a)
+        scalars = sorted([*t.scalars[:i], other, *t.scalars[i + 1 :]], key=scalar_order)
+        return Term(-t.coefficient, tuple(scalars), t.factors)
+    i, f = next((i, f) for i, f in enumerate(t.factors) if a in hadamards.commuting((f,)))
+    if f is not a:
+        k = f.args.index(a)
+        other = make(HADAMARD, tuple(sorted([*f.args[:k], other, *f.args[k + 1 :]], key=factor_order)))
+    return Term(-t.coefficient, t.scalars, (*t.factors[:i], other, *t.factors[i + 1 :]))
+
+
 def joint(items: list[Term]) -> Expr | None:
     """Terms that are the same rearrangement, joined: ``vec(A) + vec(B)`` is ``vec(A + B)``; blocks one by one."""
     groups: dict[object, list[Term]] = {}
+    if any(len(t.factors) == 1 and isinstance(t.factors[0].op, Diagonal) for t in items):
+        items = [
+            t._replace(factors=(make(Diagonal(), (ones(t.factors[0].rows),)),))
+            if len(t.factors) == 1 and isinstance(t.factors[0].op, Identity)
+            else t
+            for t in items
+        ]
     for t in items:
         if len(t.factors) == 1 and isinstance(t.factors[0].op, _REARRANGED):
             e = t.factors[0]
@@ -323,7 +388,8 @@ def flipped(total: Expr) -> Expr | None:
         negated.sort(key=_order)
         known = make(ADD, tuple([e for _, _, e in negated]))
         total.memo["flipped"] = known
-        known.memo["flipped"] = total
+        if any(t.coefficient > 0 for t in parts):
+            known.memo["flipped"] = total
     return known
 
 
@@ -335,13 +401,16 @@ def upright(total: Expr) -> Expr:
     return min(total, other, key=_reading)
 
 
-def _reading(total: Expr) -> tuple[bool, bool, str, int]:
-    """``1 - f(x)``; else names and products first, as in ``x - mean(x)``; by name."""
+def _reading(total: Expr) -> tuple[object, ...]:
+    """``1 - f(x)``; else products and names first, as in ``A*x - b``, ``x - mean(x)``; unknowns, as in ``x - a``."""
     first = total.args[0]
     complement = (number_of(first) or 0) > 0 and look(total).applies
     return (
+        all(term(a).coefficient < 0 for a in total.args),
         not complement,
         not (first.op.is_variable or first.op in _ALGEBRA),
+        first.op is not PRODUCT or hadamards.is_ones_row(first.args[-1]),
+        first.op.is_variable and first.op.name[0].lower() not in _UNKNOWNS,
         look(total).label,
         total.digest,
     )
@@ -355,6 +424,7 @@ __all__ = [
     "flipped",
     "occurs",
     "plus",
+    "positive",
     "put",
     "scaled",
     "summed",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple, NoReturn
 
 from matcalc.errors import AmbiguityError, ParseError, Span
-from matcalc.syntax.lexer import Token
 from matcalc.syntax.spelling import superscript
 from matcalc.syntax.tree import (
     Absolute,
@@ -42,7 +41,7 @@ from matcalc.syntax.tree import (
     Value,
     Weight,
 )
-from matcalc.syntax.words import shortened
+from matcalc.syntax.words import Token, shortened
 
 JUXTAPOSED = "JUXTAPOSED"
 
@@ -210,6 +209,16 @@ class Builder:
 
     def power(self, base: Node, caret: Token, exponent: Node) -> Power:
         self.refuse_tower(base, exponent)
+        written = self.source[exponent.start : exponent.end]
+        inner = written.strip("{} ")
+        if written[:1] == "{" and inner[:1] == "(" and inner[1:-1].strip().isalnum():  # W^{(2)}
+            name, label = shortened(self.piece(base)), inner[1:-1].strip()
+            raise AmbiguityError(
+                f"`{name}^{{({label})}}` has two readings",
+                span=self.span(base.start, exponent.end),
+                detail=f"the power {name}^{label}, or a name with the index ({label})",
+                hint=f"write {name}^{label}, or {name}_{label}",
+            )
         return Power(base.start, exponent.end, base, exponent, False)
 
     def elementwise_power(self, base: Node, caret: Token, *rest: Any) -> Power:
@@ -246,6 +255,12 @@ class Builder:
             inner = positions[0]
             while isinstance(inner, Group):
                 inner = inner.kids[0]
+            if isinstance(operand, (Name, Number)) and operand.text == "1":  # 1_n, the vector of ones
+                return Call(operand.start, rest[-1].end, Name(operand.start, operand.end, "ones"), 0, (inner,))
+            if isinstance(operand, Power) and isinstance(operand.kids[0], Norm) and len(operand.kids[0].kids) == 1:
+                norm, exponent = operand.kids  # the index after the power, as in \\|x\\|^2_2
+                norm = Norm(norm.start, norm.end, (*norm.kids, positions[0]))
+                return Power(operand.start, rest[-1].end, norm, exponent, operand.elementwise)
             positions = list(inner.kids) if isinstance(inner, Binary) and inner.operator == JUXTAPOSED else [inner]
         if isinstance(operand, Name):
             return Member(operand.start, rest[-1].end, (operand, *positions))

@@ -15,7 +15,7 @@ from matcalc.primitives.functions import Defined, Elementwise, Function, Unknown
 from matcalc.primitives.leaves import as_expr, identity, var
 from matcalc.primitives.registry import CALLS, Call
 from matcalc.syntax import tree
-from matcalc.syntax.dimensions import dimension_of
+from matcalc.syntax.dimensions import dimension_of, literal_of
 from matcalc.syntax.formulas import Formula, Macro, expanded, formula_of_numbers, written_out
 from matcalc.syntax.maps import applied, derivatives
 from matcalc.syntax.norms import norm_of, weighted
@@ -195,7 +195,7 @@ def _least(scope: Scope, call: tree.Call) -> Fraction | None:
     """The number c of ``max(c, x)``, the larger of it and each entry."""
     if len(call.kids) != 2 or isinstance(call.kids[1], (tree.Number, tree.Keyword, tree.Text, tree.Weight)):
         return None
-    return scope.literal(call.kids[0])
+    return literal_of(scope, call.kids[0])
 
 
 def larger(least: Fraction | int, x: Expr) -> Expr:

@@ -19,11 +19,11 @@ from matcalc.syntax.declare import check_new, declare, define_function
 from matcalc.syntax.equations import state
 from matcalc.syntax.families import declare_family, survey
 from matcalc.syntax.kinds import Conflict, Solution, solve
-from matcalc.syntax.lexer import Names
 from matcalc.syntax.parser import sentences
 from matcalc.syntax.scope import FUNCTIONS, MAX_STEPS, Scope, Step
 from matcalc.syntax.shapes import nice_names, unknowns
 from matcalc.syntax.spelling import canonical
+from matcalc.syntax.words import Names
 
 
 class Program:

@@ -173,6 +173,12 @@ class _Lexer(Survey):
                 out.append(token)
             return i
         bracket = lexemes[j]
+        if name == "sqrt" and bracket.text[-1] == "[" and self.source.startswith("\\sqrt", token.start):
+            raise ParseError(
+                "roots of an order are not in the language",
+                span=self.span(token.start, bracket.end),
+                hint="write a power: x^(1/3), entry by entry x.^(1/3)",
+            )
         if bracket.text[-1] == "[" and not known:  # x[i], and X \left[ ... \right]
             out.append(token)
             return i
@@ -255,4 +261,4 @@ def _closing(closer: str) -> str:
     return {"NORM_OPEN": "‖", "ABS_OPEN": "|", "⟩": ">"}.get(closer, closer)
 
 
-__all__ = ["MAX_LENGTH", "Names", "Token", "tokenize"]
+__all__ = ["MAX_LENGTH", "tokenize"]

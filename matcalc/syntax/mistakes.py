@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from matcalc.errors import MatcalcError
 from matcalc.syntax.builder import Builder
-from matcalc.syntax.lexer import Names, tokenize
+from matcalc.syntax.lexer import tokenize
 from matcalc.syntax.table import folder
+from matcalc.syntax.words import Names
 
 if TYPE_CHECKING:
     from matcalc.syntax.parser import Stuck

@@ -138,6 +138,13 @@ def powers(scope: Scope, node: tree.Power) -> Reading:
     if node.elementwise:
         return [base, exponent], lambda args: scope.add(Step("elementwise power", node, args, POWER.infer, power))
     literal = literal_of(scope, exponent)
+    known = scope.variables.keys() | scope.definitions.keys() | scope.sizes
+    if isinstance(exponent, tree.Name) and exponent.text == "H" and "H" not in known:
+        raise ParseError(
+            "conjugation is not in the language, all quantities are real",
+            span=scope.span(node),
+            hint="the transpose is A' or A^T; if H is a number of yours, declare it",
+        )
     if (
         isinstance(base, tree.Name)
         and base.text == "e"

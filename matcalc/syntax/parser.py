@@ -6,9 +6,10 @@ from typing import Any
 
 from matcalc.errors import MatcalcError, ParseError, Span
 from matcalc.syntax.builder import Builder
-from matcalc.syntax.lexer import Names, Token, tokenize
+from matcalc.syntax.lexer import tokenize
 from matcalc.syntax.table import END, table
 from matcalc.syntax.tree import Sentences
+from matcalc.syntax.words import Names, Token
 
 
 class Stuck(Exception):

@@ -171,6 +171,8 @@ def test_ambiguity_is_a_parse_error() -> None:
         ("max(x, 0)", "relu(x), or the largest entry, max(x)"),
         ("sum(max(W*x, 0))", "relu(W*x)"),
         ("max(x, 1)", "max(1, x)"),
+        (r"W^{(2)} \tanh(W^{(1)} x)", "write W^2, or W_2"),
+        (r"x^{(i)}", "write x^i, or x_i"),
         ("sum(i=1:m, f_i(x))", "f_i*(...)"),
         ("sum(i=1:m, phi_i (x[i]))", "phi_i*(...)"),
     ],
@@ -186,6 +188,13 @@ def test_a_fraction_as_exponent_of_a_matrix_is_called_that() -> None:
         with pytest.raises(ShapeError) as caught:
             parse(text, "A in R^{n x n}")
         assert "is a whole number" in caught.value.message
+
+
+@pytest.mark.parametrize(("text", "words"), [(r"\sqrt[3]{a}", "x^(1/3)"), ("A^H x", "A^T")])
+def test_what_is_not_in_the_language_is_no_product(text: str, words: str) -> None:
+    with pytest.raises(ParseError) as caught:
+        parse(text, WHERE)
+    assert words in caught.value.hint
 
 
 def test_the_larger_of_two_has_a_way_out() -> None:

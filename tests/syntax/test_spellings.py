@@ -47,7 +47,8 @@ SPELLINGS = [
     ("inner(A, B)", "<A,B>", "⟨A,B⟩", r"\langle A,B\rangle", r"\left\langle A, B \right\rangle"),
     ("norm1(x)", "‖x‖₁", "‖x‖_1", r"\|x\|_1", r"\lVert x \rVert_{1}", "norm(x, 1)", r"\left\| x \right\|_1", "||x||_1"),
     ("norm2(x)", "‖x‖", "‖x‖_2", "‖x‖₂", r"\|x\|", "norm(x)", r"\left\lVert x\right\rVert_2", "norm(x, 2)"),
-    ("norm2(x)^2", "‖x‖²", "‖x‖_2^2", "‖x‖₂²", r"\|x\|_2^2"),
+    ("norm2(x)^2", "‖x‖²", "‖x‖_2^2", "‖x‖₂²", r"\|x\|_2^2", r"\|x\|^2_2", r"\|x\|^{2}_{2}"),
+    ("norm2(A)^2", r"\|A\|_F^2", r"\|A\|^2_F"),
     ("norm2(A)", "norm(A,'fro')", "‖A‖_F", r"\|A\|_F", r"\|A\|_{F}", 'norm(A, "fro")'),
     ("norm2(x; D)", "‖x‖_D", r"\|x\|_D", r"\|x\|_{\mathbf{D}}", "norm(x; D)", "(x'*D*x)^(1/2)"),
     ("abs(x)", "|x|", r"\lvert x\rvert", r"\left| x \right|"),
@@ -69,7 +70,7 @@ SPELLINGS = [
     ("inv(A)", "inverse(A)", "A^-1"),
     ("diag(x)", "Diag(x)", r"\operatorname{Diag}(x)"),
     ("c1", "c_1", "c₁", "c_{1}", r"\mathbf{c}_1", r"\mathbf{c}_{1}", r"\mathbf{c_1}"),
-    ("ones(n)'*x", "1'*x", r"\mathbf{1}^\top x", "𝟏ᵀx", "1ᵀx"),
+    ("ones(n)'*x", "1'*x", r"\mathbf{1}^\top x", "𝟏ᵀx", "1ᵀx", r"\mathbf{1}_n^\top x", "1_n'*x", "𝟏ₙᵀx"),
     ("2*A", "2A", "A*2", r"2\mathbf{A}"),
     (
         "sum(i=1:n, x[i]*y[i])",

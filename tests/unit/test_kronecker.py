@@ -17,7 +17,7 @@ from matcalc.syntax import parse
 MIXED = """
 kron(A, B)*kron(C, D)  kron(A*C, B*D)  A in R^{m x n}; C in R^{n x k}; B in R^{p x q}; D in R^{q x l}
 kron(kron(A, B), C)*kron(D, kron(E, F))  kron(kron(A*D, B*E), C*F)
-    A in R^{m x n}; B in R^{p x q}; C in R^{r x s}; D in R^{n x a}; E in R^{q x b}; F in R^{s x c}
+    A in R^{m x 2}; B in R^{3 x q}; C in R^{2 x 3}; D in R^{2 x 1}; E in R^{q x 2}; F in R^{3 x 1}
 kron(A, B)*khatri_rao(C, D)  khatri_rao(A*C, B*D)  A in R^{m x n}; B in R^{p x q}; C in R^{n x k}; D in R^{q x k}
 khatri_rao(C, D)'*kron(A, B)  khatri_rao(A'*C, B'*D)'
     A in R^{n x m}; B in R^{q x p}; C in R^{n x k}; D in R^{q x k}

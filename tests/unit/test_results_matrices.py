@@ -237,6 +237,40 @@ def test_operators_are_the_dense_matrices() -> None:
         np.testing.assert_allclose(operator.rmatvec(ones), dense.T @ ones, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("text", "wrt", "where"),
+    [
+        ("logsumexp(X)", "X", "X in R^{m x n}"),
+        ("a'*X", "X, a", ""),
+        ("tanh(w*x)", "w, x", "w in R^{1 x n}; x in R^n"),
+        ("ones(m)'*A", "A", ""),
+        ("x'", "x", "x in R^n"),
+        ("diag(x)", "x", ""),
+    ],
+)
+def test_operators_of_rows_and_of_what_no_argument_tells_the_size(text: str, wrt: str, where: str) -> None:
+    pytest.importorskip("scipy")
+    result = matcalc.jacobian(text, wrt, where)
+    shapes = {"X": (2, 3), "a": (2,), "w": (3,), "x": (3,), "A": (2, 3)}
+    arrays = {name: RNG.standard_normal(shapes[name]) for name in result.of.variables}
+    compiled, function = result.compile(), result.operator()
+    dense = compiled(**{name: arrays[name] for name in compiled.arguments}).reshape(
+        -1, sum(map(np.size, arrays.values()))
+    )
+    operator = function(**{name: arrays[name] for name in function.arguments})
+    np.testing.assert_allclose(operator @ np.eye(dense.shape[1]), dense, atol=1e-14)
+    np.testing.assert_allclose(operator.T @ np.eye(dense.shape[0]), dense.T, atol=1e-14)
+
+
+def test_sizes_may_be_given_to_operators_by_name() -> None:
+    pytest.importorskip("scipy")
+    function = matcalc.hessian("x'*x", "x").operator()
+    assert function.arguments == ["x"]
+    assert (function(n=3) @ np.ones(3)).tolist() == [2, 2, 2]
+    with pytest.raises(ArgumentError, match="no argument tells the size n"):
+        function()
+
+
 def test_operators_say_what_is_wrong_with_their_arguments() -> None:
     pytest.importorskip("scipy")
     operator = LAYER.jacobian("x").operator()
