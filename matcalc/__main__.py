@@ -22,6 +22,7 @@ examples:
   matcalc jacobian "sigmoid(W*x + b)" --wrt W,b --format latex
   matcalc hessian "sum(log(1 + exp(-y.*(X*w))))" --wrt w
   matcalc gauss-newton "u = W2*tanh(W1*x); norm2(u - y)^2" --at u --wrt W1
+  matcalc hessian "sum(softplus(X*w))" --wrt w --slopes prime --products hadamard
   matcalc differential "X^-1" --wrt X
   matcalc jvp "softmax(x)" --wrt x --direction v
   matcalc check "x'*A*x" --wrt x --claim "2*A*x"

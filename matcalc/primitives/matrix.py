@@ -242,6 +242,8 @@ class MatrixPower(Smooth):
         from matcalc.primitives.reference import from_mp, inverse, to_mp
 
         k = int(x[1][0, 0])
+        if k != x[1][0, 0]:
+            raise ValueError(f"the power of a matrix is a whole number, and {float(x[1][0, 0])} is none")
         return from_mp(to_mp(x[0] if k >= 0 else inverse(x[0])) ** abs(k))
 
 

@@ -221,6 +221,7 @@ def as_dict(g: Derivative, *, parts: str | bool = True, style: Style | None = No
         "inferred": g.of.inferred,
         "warnings": g.of.warnings,
         "notes": g.notes,
+        **({"layout": g.layout} if g.layout else {}),
         g.key: {name: entry(e, part=False) for name, e in entries.items()},
         "parts": {name: entry(e, part=True) for e, name in named.items()},
     }

@@ -67,14 +67,17 @@ class Quantities:
             return
         self.names[own] = name
         opposite = simplify(-found)
-        for form, turned in ((found, False), (transposed(found), True)):
-            if form.args and (not turned or form is not found):
+        forms = [(found, False)]
+        if transposed(found) is not found:
+            forms.append((transposed(found), True))
+        for form, turned in forms:
+            if form.args:
                 self.whole.setdefault(form, _turned(own) if turned else own)
         if opposite.op is ADD:
             self.whole.setdefault(opposite, _minus(own))
             self.whole.setdefault(transposed(opposite), _minus(_turned(own)))
-        for form, turned in ((found, False), (transposed(found), True)):
-            if form.op is PRODUCT and (not turned or not found.is_scalar):
+        for form, turned in forms:
+            if form.op is PRODUCT:
                 c, scalars, factors = _parts(form)
                 if len(scalars) + len(factors) > 1 or c != 1:
                     first = factors[0] if factors else scalars[0]

@@ -19,7 +19,7 @@ from matcalc.printing.printer import Printer
 from matcalc.simplify import simplify
 from matcalc.syntax import parse
 
-Style = Callable[[Mapping[Expr, str], Iterable[str]], Printer]
+Spelling = Callable[[Mapping[Expr, str], Iterable[str]], Printer]
 
 _RULES = {rule.name: rule for rule in (*TRACE_RULES.values(), *VEC_RULES.values())}
 
@@ -44,7 +44,7 @@ class Section(NamedTuple):
 class Script:
     """A derivation in one spelling; ``parts`` are those that it rests on, each with its title."""
 
-    def __init__(self, record: Derivation, style: Style) -> None:
+    def __init__(self, record: Derivation, style: Spelling) -> None:
         self.record = record
         self.parts = [(self.title(title, style({}, ())), Script(part, style)) for title, part in record.parts]
         names = dict(record.names)
@@ -233,4 +233,4 @@ class Script:
         return self.graph.print(differential_of(self.record.value)) if self.record.value is not None else ""
 
 
-__all__ = ["Line", "Script", "Section", "Style"]
+__all__ = ["Line", "Script", "Section", "Spelling"]

@@ -172,7 +172,8 @@ class Derivative(ABC):
                 continue  # its square is smooth
             about = node.op.function if isinstance(node.op, Elementwise) else node.op
             granted = about.domain in _GRANTED and has(node.args[0], _GRANTED[about.domain])
-            said = (about.kink, f"{about.name} is defined for {about.domain}" if about.domain and not granted else "")
+            where = about.domain if about.domain.startswith("the ") else f"{about.name} is defined for {about.domain}"
+            said = (about.kink, where if about.domain and not granted else "")
             out += [s for s in said if s and s not in out]
         written = any(isinstance(node.op, IndexedSum) for node in postorder([self.of.expr]))
         reason = next((r for e in self.exprs.values() if written and (r := loop_reason(e))), None)

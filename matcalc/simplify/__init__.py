@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from matcalc.expr import Expr, postorder
 from matcalc.primitives.leaves import Commutation, Ones
-from matcalc.simplify import algebra, blocks, entries, indexed, kronecker, linear, square, transposes  # noqa: F401  (handlers)
+from matcalc.simplify import (  # noqa: F401  (handlers)
+    algebra,
+    blocks,
+    effort,
+    entries,
+    indexed,
+    kronecker,
+    linear,
+    square,
+    transposes,
+)
 from matcalc.simplify.cost import cost
 from matcalc.simplify.heads import applied
 
@@ -18,6 +28,7 @@ def simplify_all(exprs: Sequence[Expr]) -> list[Expr]:
     """Each expression in its simplified form; parts that they share are simplified once."""
     for node in postorder(exprs, stop=lambda e: _MEMO in e.memo):
         if _MEMO not in node.memo:
+            effort.begun()
             found = applied(node.op, tuple([a.memo[_MEMO] for a in node.args])) if node.args else _leaf(node)
             node.memo[_MEMO] = found = _settled(found)
             found.memo[_MEMO] = found
@@ -34,6 +45,7 @@ def _settled(e: Expr) -> Expr:
             if _MEMO in node.memo:
                 done[node] = node.memo[_MEMO]
             elif node.args:
+                effort.begun()
                 done[node] = applied(node.op, tuple([done[a] for a in node.args]))
             else:
                 done[node] = _leaf(node)

@@ -103,6 +103,10 @@ def _squares(key: sums.Key, shape: Shape) -> Iterator[_Square]:
             base, p = powers.split(f)
             if base.op is NORM2 and p == 2:
                 yield _Square(key, base.args[0], rest, ())
+                scale = [powers.split(a) for a in rest]
+                if rest and all(b.is_scalar and isinstance(q, int) and q % 2 == 0 for b, q in scale):
+                    roots = [powers.raised(b, q // 2) for b, q in scale if isinstance(q, int)]
+                    yield _Square(key, products.times(*roots, base.args[0]), (), ())
             elif isinstance(p, int) and p % 2 == 0:
                 yield _Square(key, powers.raised(base, p // 2), rest, None)
             elif f.op is _EXP and isinstance(c := term(f.args[0]).coefficient, int) and c % 2 == 0:

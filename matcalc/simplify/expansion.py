@@ -8,16 +8,17 @@ from matcalc.dims import SCALAR, Shape
 from matcalc.expr import Expr
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, TRANSPOSE
 from matcalc.primitives.base import zeros
-from matcalc.primitives.elementwise import sigmoid
+from matcalc.primitives.elementwise import cosh, exp, sigmoid, sinh
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Ones, const, ones
-from matcalc.simplify import completed, hadamards, powers, products, sums, transposes
+from matcalc.simplify import completed, effort, hadamards, powers, products, sums, transposes
 from matcalc.simplify.cost import look
-from matcalc.simplify.terms import assemble, assembled, exact, term
+from matcalc.simplify.terms import Term, assemble, assembled, exact, term
 
-_SIGMOID = Elementwise(sigmoid, 0)
+_COSH, _EXP, _SIGMOID, _SINH = (Elementwise(f, 0) for f in (cosh, exp, sigmoid, sinh))
 
 
+@effort.trial
 def written_out(collected: sums.Terms, shape: Shape) -> Expr | None:
     """The sum with products of small sums written out, where that makes terms meet and the result is shorter."""
     count = 0
@@ -49,7 +50,7 @@ def written_out(collected: sums.Terms, shape: Shape) -> Expr | None:
             else:
                 out.pop(key, None)
     if not met:
-        fewer = completed.completed(one_sigmoid(out), shape)
+        fewer = completed.completed(hyperbolic(one_sigmoid(out)), shape)
         if len(fewer) < len(out):
             out, met = fewer, True
         elif inside.isdisjoint([f for s, m in collected for f in _factors(s, m)]):
@@ -95,6 +96,33 @@ def one_sigmoid(collected: sums.Terms) -> sums.Terms:
     return out
 
 
+def hyperbolic(collected: sums.Terms) -> sums.Terms:
+    """The terms with ``exp(t)*x + exp(-t)*x`` as ``2*cosh(t)*x``, and with a minus ``2*sinh(t)*x``."""
+    exponentials = [(key, f) for key in collected for f in _atoms(*key) if f.op is _EXP]
+    if len(exponentials) < 2:
+        return collected
+    out = dict(collected)
+    for key, f in exponentials:
+        negative = products.unary(_EXP, products.times(const(-1), f.args[0]))
+        if term(f.args[0]).coefficient < 0 or not any(g is negative for _, g in exponentials):
+            continue
+        other = _replaced(*key, f, negative)
+        c, d = out.get(key, 0), out.get(other[1:], 0) * other[0]
+        if c and d and c in (d, -d) and key != other[1:]:
+            function = _COSH if c == d else _SINH
+            new = _replaced(*key, f, products.unary(function, f.args[0]))
+            del out[key], out[other[1:]]
+            sums.put(out, new[1:], exact(2 * c * new[0]))
+    return out
+
+
+def _replaced(s: tuple[Expr, ...], m: tuple[Expr, ...], f: Expr, new: Expr) -> Term:
+    """A term with a commuting factor replaced."""
+    if f in s:
+        return term(products.times(*[new if a is f else a for a in s], *m))
+    return term(products.times(*s, hadamards.hadamard(*[new if a is f else a for a in hadamards.commuting(m)])))
+
+
 def _atoms(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> list[Expr]:
     """The bases of the commuting factors of a term."""
     return [powers.split(f)[0] for f in _factors(s, m) if f.args]
@@ -114,6 +142,7 @@ def _exchanged(f: Expr, new: dict[Expr, Expr]) -> Expr:
     return powers.raised(new[base], p) if base in new else f
 
 
+@effort.trial
 def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
     """Fractions over the powers of one sum brought over the highest, where the numerators then become shorter.
 
@@ -155,6 +184,7 @@ def _is_over(f: Expr, base: Expr) -> bool:
     return of is base and not isinstance(p, Expr) and p < 0
 
 
+@effort.trial
 def turned_out(collected: sums.Terms, shape: Shape) -> Expr | None:
     """The sum with transposed sums written out, where something then meets: ``(A + B)' - A'`` is ``B'``."""
     parts: list[Expr] = []

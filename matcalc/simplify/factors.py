@@ -265,7 +265,8 @@ def _divisors(a: Expr, exponents: Mapping[Expr, set[Rational]]) -> tuple[Expr, .
             lower = {k for k in exponents.get(base, ()) if _divides(k, p)}
             if abs(p) <= _HIGH or not lower:
                 lower |= {k if p > 0 else -k for k in range(1, min(abs(p), 4))}
-            return (a, *[powers.raised(base, k) for k in sorted(lower)])
+            found = [powers.raised(base, k) for k in sorted(lower)]
+            return (a, *[d for d in found if powers.split(d)[0] is base])  # (y - x)^2 is written (x - y)^2
     return (a,)
 
 

@@ -16,7 +16,7 @@ from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.leaves import Commutation, Identity, Ones, commutation, const, identity, ones
 from matcalc.primitives.products import KHATRI_RAO, KRON, KhatriRao, Kron
 from matcalc.primitives.structure import ALL, Diagonal, DiagonalPart, HCat, Slice, VCat, Vec
-from matcalc.simplify import hadamards, heads, neighbours, products, sums, transposes
+from matcalc.simplify import effort, hadamards, heads, neighbours, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import Term, assemble, assembled, term
@@ -457,11 +457,15 @@ def spread(out: list[Expr]) -> Expr | None:
     product = make(PRODUCT, tuple(out))
     if "spread" not in product.memo:
         product.memo["spread"] = None  # while it is being tried
-        product.memo["spread"] = _spread(out, look(product).cost)
-    found: Expr | None = product.memo["spread"]
-    return found
+        product.memo["spread"] = found = _spread(out, look(product).cost)
+        if effort.is_spent():
+            del product.memo["spread"]
+        return found
+    known: Expr | None = product.memo["spread"]
+    return known
 
 
+@effort.trial
 def _spread(out: list[Expr], cost: int) -> Expr | None:
     for i, f in enumerate(out):
         total = f.args[0] if f.op is TRANSPOSE else f

@@ -6,14 +6,15 @@ from fractions import Fraction
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, make
-from matcalc.facts import COLUMNS, ROWS, has
+from matcalc.facts import COLUMNS, ROWS, SYMMETRIC, has
 from matcalc.primitives.algebra import ADD, HADAMARD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
-from matcalc.primitives.leaves import Identity, Ones, const, identity, ones, size
+from matcalc.primitives.leaves import Identity, Ones, const, identity, number_of, ones, size
+from matcalc.primitives.matrix import MATRIX_POWER
 from matcalc.primitives.products import INNER, KHATRI_RAO, KRON, Inner, Kron
 from matcalc.primitives.reductions import NORM2, SUM, TRACE, Mean, Norm2, Sum, Trace
 from matcalc.primitives.structure import Diagonal, DiagonalPart, Reshape, Unit, Vec
-from matcalc.simplify import hadamards, kronecker, powers, products, sums, transposes
+from matcalc.simplify import hadamards, kronecker, powers, products, square, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.heads import handles
 from matcalc.simplify.terms import assemble, magnitude, term
@@ -190,6 +191,11 @@ def _trace(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         return products.unary(SUM, x.args[0])
     if x.op is PRODUCT:
         return cyclic(list(x.args))
+    if x.op is MATRIX_POWER and has(x.args[0], SYMMETRIC):  # tr(S^2) is norm2(S)^2
+        k = number_of(x.args[1])
+        if isinstance(k, int) and k > 0 and k % 2 == 0:
+            half = products.unary(NORM2, square.power_of(x.args[0], const(k // 2)))
+            return powers.power(half, const(2))
     if isinstance(x.op, Kron) and x.args[0].rows is x.args[0].cols:
         return products.times(products.unary(TRACE, x.args[0]), products.unary(TRACE, x.args[1]))
     return over_sum(TRACE, x) or make(TRACE, (x,))

@@ -17,7 +17,7 @@ from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Var, const, number_of, ones, size, var
-from matcalc.simplify import hadamards, heads, products, sums, transposes
+from matcalc.simplify import hadamards, heads, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.rules import SECTIONS, Row
 from matcalc.simplify.terms import Term, assemble, exact, ratio, term
@@ -238,6 +238,18 @@ def _in_product(rule: Rule, e: Expr) -> Expr | None:
     wanted, given = term(rule.left), term(e)
     if len(wanted.scalars) > len(given.scalars) or len(wanted.factors) > len(given.factors):
         return None
+    found = _with_factors(rule, wanted, given)
+    if found is None and any(s.op is POWER for s in wanted.scalars):
+        for i, s in enumerate(given.scalars):  # 1/a^2 holds 1/a
+            base, p = powers.split(s)
+            if isinstance(p, int) and p < -1:
+                apart = (powers.raised(base, -1), powers.raised(base, p + 1))
+                scalars = (*given.scalars[:i], *apart, *given.scalars[i + 1 :])
+                found = found or _with_factors(rule, wanted, given._replace(scalars=scalars))
+    return found
+
+
+def _with_factors(rule: Rule, wanted: Term, given: Term) -> Expr | None:
     coefficient = ratio(given.coefficient, wanted.coefficient)
     for bound, rest in _subset(wanted.scalars, given.scalars, {}):
         n = len(wanted.factors)
@@ -317,7 +329,14 @@ def matches(pattern: Expr, e: Expr, bound: Binding) -> Iterator[Binding]:
         if t.coefficient == u.coefficient:
             if t.scalars == (pattern,) and u.scalars == (e,):  # chains such as x'*y, read either way
                 yield from _run(pattern.args, e.args, b)
-                yield from _run(pattern.args, [transposes.transposed(a) for a in reversed(e.args)], b)
+                turned = [transposes.transposed(a) for a in reversed(e.args)]
+                yield from _run(pattern.args, turned, b)
+                if len(pattern.args) == 2 < len(e.args):  # of y'*f(x) the y may be a product
+                    one, other = transposes.transposed(pattern.args[0]), pattern.args[1]
+                    y, fixed = (other, one) if isinstance(other.op, Var) else (one, other)
+                    for run in (e.args, turned) if isinstance(y.op, Var) else ():
+                        for complete in matches(fixed, run[-1], b):
+                            yield from matches(y, transposes.transposed(assemble(1, (), run[:-1])), complete)
                 return
             yield from _match_parts(t, u, b)
     else:

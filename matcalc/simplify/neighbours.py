@@ -63,7 +63,7 @@ def _adjugates(a: Expr, b: Expr) -> Parts | None:
         return None
     n = min(j, k)
     left = [raised(f, p - n) for f, p in ((x, j), (y, k)) if p > n]
-    det = products.unary(DET, x if _adjugated(x) is None else y)
+    det = products.unary(DET, y if _adjugated(x) is y else x)
     return 1, (powers.power(det, const(n)),), tuple(left)
 
 

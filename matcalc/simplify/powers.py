@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import TypeAlias
 
-from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
 from matcalc.facts import NONNEGATIVE, POSITIVE, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
@@ -14,9 +13,9 @@ from matcalc.primitives.algebra import power as raw_power
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.elementwise import abs_, cos, cosh, exp, log, sigmoid, sign, sin, sinh, sqrt, tan, tanh
 from matcalc.primitives.functions import Elementwise, Function
-from matcalc.primitives.leaves import Const, Ones, Pi, const, number_of, ones, size
+from matcalc.primitives.leaves import Const, Ones, Pi, const, number_of, ones
 from matcalc.primitives.products import INNER
-from matcalc.primitives.reductions import NORM2, Mean
+from matcalc.primitives.reductions import NORM2
 from matcalc.simplify import hadamards, products, sums, transposes
 from matcalc.simplify.cost import factor_order, look
 from matcalc.simplify.terms import assemble, exact, is_run, term
@@ -162,7 +161,7 @@ def rooted(coefficient: Number, scalars: list[Expr]) -> tuple[Number, list[Expr]
             continue
         c = Fraction(coefficient)
         if (c.denominator if p == HALF else c.numerator) % b == 0:
-            out[i] = raised(base, -p)  # type: ignore[operator]  # p is a number
+            out[i] = raised(base, -p)
             coefficient = exact(c * b if p == HALF else c / b)
     return coefficient, out
 
@@ -322,19 +321,23 @@ def reciprocal_log(f: Expr) -> Expr | None:
 
 
 def turned_divisor(f: Expr) -> Expr | None:
-    """Minus ``1/(a - b)``, and minus odd powers of it; not of ``1/(1 - a)``."""
+    """Minus ``1/(a - b)``, and minus odd powers of it."""
     base, p = split(f)
     if f.op is not POWER or base.op is not ADD or not isinstance(p, int) or p >= 0 or p % 2 == 0:
         return None
-    other = None if any(number_of(a) is not None for a in base.args) else sums.flipped(base)
+    other = sums.flipped(base)
     return None if other is None else raised(other, p)
 
 
 def upright_divisor(f: Expr) -> Expr:
-    """``1/(a - b)`` or its negative, whichever comes first."""
-    if turned_divisor(f) is None:
+    """``1/(a - b)`` or its negative, whichever comes first; ``1/(1 - a)``."""
+    other = turned_divisor(f)
+    if other is None:
         return f
     base, p = split(f)
+    numbers = [k for a in base.args if (k := number_of(a)) is not None]
+    if numbers:
+        return f if numbers[0] > 0 else other
     return raised(sums.upright(base), p)
 
 
@@ -431,12 +434,6 @@ def _power_of_atom(base: Expr, exponent: Expr, p: Number | None) -> Expr:
                 return power(products.unary(_SIGMOID, products.times(const(-1), t)), const(-p))
         if p % 2 == 0:
             base = sums.upright(base)
-    if isinstance(op, Mean) and op.axis is None and base.is_scalar:  # mean(x.^2)^p is norm2(x)^(2*p)/n^p
-        square, twice = split(base.args[0])
-        if twice == 2:
-            counts = [power(size(d), products.times(const(-1), exponent)) for d in base.args[0].shape if d is not ONE]
-            norm = power(products.unary(NORM2, square), products.times(const(2), exponent))
-            return products.times(*counts, norm)
     inner, first = split(base)
     if first == 1:
         return raised(base, p if p is not None else exponent)
@@ -465,4 +462,14 @@ def _one_plus_exp(e: Expr) -> Expr | None:
     return None
 
 
-__all__ = ["combine", "power", "raised", "reciprocal_log", "rooted", "split", "turned_divisor", "upright_divisor", "upright_log"]
+__all__ = [
+    "combine",
+    "power",
+    "raised",
+    "reciprocal_log",
+    "rooted",
+    "split",
+    "turned_divisor",
+    "upright_divisor",
+    "upright_log",
+]

@@ -17,7 +17,7 @@ from matcalc.primitives.matrix import INV, PINV
 from matcalc.primitives.products import KRON
 from matcalc.primitives.reductions import NORM2, SUM, Mean, Sum
 from matcalc.primitives.structure import Diagonal, Unit
-from matcalc.simplify import hadamards, heads, kronecker, match, neighbours, powers, square, sums, transposes
+from matcalc.simplify import effort, hadamards, heads, kronecker, match, neighbours, powers, square, sums, transposes
 from matcalc.simplify.cost import complemented, factor_order, look, scalar_order
 from matcalc.simplify.terms import Term, assemble, exact, magnitude, term
 
@@ -129,9 +129,9 @@ def _averaged(scalars: list[Expr], factors: list[Expr]) -> list[Expr] | None:
 def _other_average(e: Expr, scalars: list[Expr]) -> tuple[Expr, list[Expr]] | None:
     """A mean for a sum, or a sum for a mean, and the scalars without what that takes."""
     base, p = powers.split(e)
-    if isinstance(e.op, (Sum, Mean)):
-        x, axis = e.args[0], e.op.axis
-        power: Number = -1 if isinstance(e.op, Sum) else 1
+    if isinstance(base.op, (Sum, Mean)) and isinstance(p, int) and (p == 1 or base.is_scalar):
+        x, axis = base.args[0], base.op.axis
+        power: Number = -p if isinstance(base.op, Sum) else p
     elif base.op is NORM2 and p == 2:
         x, axis, power = base.args[0], None, -1
     else:
@@ -144,7 +144,8 @@ def _other_average(e: Expr, scalars: list[Expr]) -> tuple[Expr, list[Expr]] | No
         return None
     if base.op is NORM2:
         return heads.applied(Mean(None), (powers.power(x, const(2)),)), rest
-    return heads.applied((Mean if power < 0 else Sum)(axis), (x,)), rest
+    other = heads.applied((Mean if isinstance(base.op, Sum) else Sum)(axis), (x,))
+    return powers.power(other, const(p)) if p != 1 else other, rest
 
 
 def _without(scalars: list[Expr], counts: list[tuple[Expr, Number]]) -> list[Expr] | None:
@@ -161,6 +162,7 @@ def _without(scalars: list[Expr], counts: list[tuple[Expr, Number]]) -> list[Exp
     return rest
 
 
+@effort.trial
 def _counted(scalars: list[Expr], total: Expr) -> list[Expr] | None:
     """``n*(x - mean(x))`` as ``n*x - sum(x)``: a size that cancels in a term of a sum, where that is shorter."""
     for i, s in enumerate(scalars):
@@ -322,6 +324,13 @@ def _signs(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> Num
                 assert other is not None
                 scalars[i] = times(*s.args[:k], other, *s.args[k + 1 :])
                 return -coefficient
+    for place in (factors, scalars):
+        for i, f in enumerate(place):
+            around = [a for a in (*factors, *scalars) if a is not f]
+            other = sums.negated(f, around)
+            if other is not None and term(other).coefficient == 1:
+                place[i] = other
+                return -coefficient
     return coefficient
 
 
@@ -460,6 +469,7 @@ def _meets(d: Expr, inside: Sequence[Sequence[Expr]], end: int) -> bool:
     return any(alone) and not all(alone) and all(a or m[end] is d for a, m in zip(alone, inside, strict=True))
 
 
+@effort.trial
 def _beside_inverses(out: list[Expr]) -> list[Expr] | None:
     """``A*(A^-1*B + C)`` as ``B + A*C``: a sum multiplied out with what is beside it, where inverses then cancel."""
     for i, f in enumerate(out):
@@ -474,7 +484,7 @@ def _beside_inverses(out: list[Expr]) -> list[Expr] | None:
             beside = [*before, *behind]
             if not beside or not (any(map(_inverse, beside)) or any(_inverse(b) for m in inside for b in m)):
                 continue
-            if all(len(m) > _LONG for m in inside):
+            if all(len(m) > _LONG for m in inside) or any(map(_is_sum, beside)):
                 continue
             done = [times(*before, a, *behind) for a in parts]
             if all(look(b).cost > look(a).cost for a, b in zip(parts, done, strict=True)):
@@ -484,6 +494,10 @@ def _beside_inverses(out: list[Expr]) -> list[Expr] | None:
             if look(whole).cost <= most + (_FLAT if flat and before and behind else 0):
                 return [*out[:first], whole, *out[last:]]
     return None
+
+
+def _is_sum(f: Expr) -> bool:
+    return (f.args[0] if f.op is TRANSPOSE else f).op is ADD
 
 
 def _inverse(f: Expr) -> bool:

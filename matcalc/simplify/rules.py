@@ -65,13 +65,11 @@ sigmoid-inverse         sigmoid(A).^-1 - 1 = exp(-A)                    A in R^{
 double-sigmoid          2*sigmoid(2*A) - 1 = tanh(A)                    A in R^{m x n} or R
 
 [Add: log]
+logit                   log(sigmoid(A)) - log(sigmoid(-A)) = A          A in R^{m x n} or R
 log-of-product          log(A) + log(B) = log(A .* B)                   A, B in R^{m x n} positive
 log-of-product-number   log(a) + log(b) = log(a*b)                      a, b in R positive
 log-of-quotient         log(A) - log(B) = log(A .* B.^-1)               A, B in R^{m x n} positive
 log-of-quotient-number  log(a) - log(b) = log(a*b^-1)                   a, b in R positive
-
-[log: sigmoid]
-log-sigmoid             log(sigmoid(A)) = -softplus(-A)                 A in R^{m x n} or R
 
 [Add: step]
 step-odd                step(A) - step(-A) = sign(A)                    A in R^{m x n} or R
@@ -145,10 +143,6 @@ reshape-outer           reshape(kron(y, x), m, n) = x*y'                x in R^m
 [Add: tanh]
 half-tanh               1 + tanh(1/2*A) = 2*sigmoid(A)                  A in R^{m x n} or R
 half-tanh-turned        1 - tanh(1/2*A) = 2*sigmoid(-A)                 A in R^{m x n} or R
-
-[Add: exp]
-twice-cosh              exp(A) + exp(-A) = 2*cosh(A)                    A in R^{m x n} or R
-twice-sinh              exp(A) - exp(-A) = 2*sinh(A)                    A in R^{m x n} or R
 
 [Hadamard: sigmoid]
 sigmoid-of-double       sigmoid(2*A) .* (1 - sigmoid(2*A)) = 1/4*(1 - tanh(A).^2)  A in R^{m x n}

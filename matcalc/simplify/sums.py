@@ -13,8 +13,9 @@ from matcalc.primitives.convolution import Crop, Flip, Pad
 from matcalc.primitives.elementwise import log
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Commutation, Const, Identity, Ones, const, number_of, ones
-from matcalc.primitives.products import KhatriRao, Kron
-from matcalc.primitives.structure import Diagonal, HCat, Reshape, VCat, Vec
+from matcalc.primitives.products import Inner, KhatriRao, Kron
+from matcalc.primitives.reductions import Mean, Sum, Trace
+from matcalc.primitives.structure import Diagonal, DiagonalPart, HCat, Reshape, VCat, Vec
 from matcalc.simplify import (
     completed,
     expansion,
@@ -28,7 +29,7 @@ from matcalc.simplify import (
     square,
     transposes,
 )
-from matcalc.simplify.cost import BITS, factor_order, look, scalar_order
+from matcalc.simplify.cost import BITS, complemented, factor_order, look, scalar_order
 from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, ratio, term
 
 Key = tuple[tuple[Expr, ...], tuple[Expr, ...]]  # scalars and factors
@@ -41,6 +42,7 @@ SPREAD = 24  # nodes of a sum over which a number is distributed
 _REARRANGED = (Diagonal, Flip, HCat, Pad, Crop, Reshape, VCat, Vec)  # sums of these are these of sums
 _STRUCTURED = (Identity, Diagonal, Commutation, Kron, KhatriRao)  # matrices that do not stand for their entries
 _UNKNOWNS = "uvwxyz"  # the letters of what is looked for, since Descartes
+_LINEAR = (Diagonal, DiagonalPart, Inner, KhatriRao, Kron, Mean, Reshape, Sum, Trace, Vec)  # in each argument
 _ALGEBRA = (HADAMARD, PRODUCT, TRANSPOSE)
 _LONGEST = 64  # sums of more terms are not joined with the sum around them: a shared graph would grow
 _TINY = 8  # nodes of a sum that is always joined with the sum around it
@@ -66,7 +68,7 @@ def _summed(operands: tuple[Expr, ...], expand: bool) -> Expr:
         return zeros(shape)
     if len(collected) > 1:
         collected = square.one_determinant(expansion.one_sigmoid(collected))
-        collected = completed.completed(collected, shape)
+        collected = completed.completed(expansion.hyperbolic(collected), shape)
     if expand and 1 < len(collected) <= MOST:
         written = (
             expansion.written_out(collected, shape)
@@ -115,7 +117,21 @@ def _collect(operands: tuple[Expr, ...], shape: Shape) -> Terms:
             sign, s, m = upright_term(s, m)
             c = c * sign
         put(out, (s, m), c)
-    return out
+    return _met(out)
+
+
+def _met(collected: Terms) -> Terms:
+    """The terms with a multiple of a sum taken apart where all of its terms occur besides: ``(a - b)/2 + b - a``."""
+    for (s, m), c in list(collected.items()):
+        inner = (*s, *m)
+        if len(inner) != 1 or inner[0].op is not ADD or len(inner[0].args) >= len(collected):
+            continue
+        parts = [(k, upright_term(t, f)) for k, t, f in map(term, inner[0].args)]
+        if all((t, f) in collected for _, (_, t, f) in parts):
+            collected.pop((s, m))
+            for k, (sign, t, f) in parts:
+                put(collected, (t, f), exact(c * k * sign))
+    return collected
 
 
 def put(out: Terms, key: Key, c: Number) -> None:
@@ -156,7 +172,9 @@ def _upright_factor(f: Expr) -> Expr:
     if f.op is _LOG:
         return powers.upright_log(f)
     if f.op is POWER:
-        return powers.upright_divisor(f)
+        base, p = powers.split(f)
+        odd = base.op is ADD and isinstance(p, int) and p > 0 and p % 2 == 1
+        return powers.raised(upright(base), p) if odd else powers.upright_divisor(f)  # of even ones it is done
     return upright(f) if f.op is ADD else f
 
 
@@ -201,12 +219,14 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
     if content != 1:
         items = [t._replace(coefficient=ratio(t.coefficient, content)) for t in items]
     built = [(t.coefficient < 0, t, assemble(*t)) for t in items]
-    if shape[1] is not ONE and sum([transposes.gain(e) for _, _, e in built]) <= -2:
-        turned = plus(*[transposes.transposed(e) for _, _, e in built])
-        whole = transposes.transposed(turned)
-        return products.times(const(content), whole) if content != 1 else whole
     built.sort(key=_order)
     total = make(ADD, tuple([e for _, _, e in built]))
+    if shape[1] is not ONE and "turning" not in total.memo and sum(map(transposes.gain, total.args)) <= -2:
+        total.memo["turning"] = True  # what it turns into may turn back
+        turned = plus(*[transposes.transposed(e) for e in total.args])
+        whole = transposes.transposed(turned)
+        del total.memo["turning"]
+        return products.times(const(content), whole) if content != 1 else whole
     if content == 1:
         return total
     whole = assemble(content, *(((total,), ()) if shape is SCALAR else ((), (total,))))
@@ -222,7 +242,7 @@ def built_sum(collected: Terms, shape: Shape) -> Expr:
 
 
 def positive(t: Term) -> Term:
-    """A term with a minus taken up by a logarithm or a divisor: ``-log(u/v)`` is ``log(v/u)``, ``-1/(a - b)`` 1/(b - a).
+    """A term with a minus taken up: ``-log(u/v)`` is ``log(v/u)``, and ``-1/(a - b)`` is ``1/(b - a)``.
 
     Beside another difference, which may take up the minus, a divisor stands the way that comes first.
     """
@@ -231,7 +251,8 @@ def positive(t: Term) -> Term:
     if turned:
         totals = [a.args[0] if a.op is TRANSPOSE else a for a in (*parts, *t.factors)]
         others = [powers.reciprocal_log(a) or (flipped(a) if a.op is ADD else None) for a in totals]
-        if len(turned) == 1 and not any(others):
+        fixed = any(complemented(powers.split(a)[0]) or complemented(powers.split(b)[0]) for a, b in turned)
+        if len(turned) == 1 and not any(others) and not fixed:
             return _with_exchanged(t, *turned[0]) if t.coefficient < 0 else t
         for a, other in turned:
             if powers.upright_divisor(a) is not a:
@@ -255,6 +276,22 @@ def _with_exchanged(t: Term, a: Expr, other: Expr) -> Term:
         k = f.args.index(a)
         other = make(HADAMARD, tuple(sorted([*f.args[:k], other, *f.args[k + 1 :]], key=factor_order)))
     return Term(-t.coefficient, t.scalars, (*t.factors[:i], other, *t.factors[i + 1 :]))
+
+
+def negated(e: Expr, around: Sequence[Expr]) -> Expr | None:
+    """Minus an expression with a difference in it turned round; not ``1 - f(x)``, nor one that also occurs around."""
+    if e.op is ADD:
+        return None if complemented(e) is not None or occurs(e, around) else flipped(e)
+    if e.op is TRANSPOSE:
+        inner = negated(e.args[0], around)
+        return None if inner is None else transposes.transposed(inner)
+    if e.op is PRODUCT or e.op is HADAMARD or isinstance(e.op, _LINEAR):
+        for k, a in enumerate(e.args):
+            inner = negated(a, [*around, *e.args[:k], *e.args[k + 1 :]])
+            if inner is not None:
+                found = heads.applied(e.op, (*e.args[:k], inner, *e.args[k + 1 :]))
+                return found if term(found).coefficient > 0 else None
+    return None
 
 
 def joint(items: list[Term]) -> Expr | None:
@@ -422,6 +459,7 @@ __all__ = [
     "Terms",
     "built_sum",
     "flipped",
+    "negated",
     "occurs",
     "plus",
     "positive",

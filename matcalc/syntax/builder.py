@@ -248,7 +248,7 @@ class Builder:
     def indices(self, position: Node) -> list[Node]:
         return [position]
 
-    def subscript(self, operand: Node, under: Token, *rest: Any) -> Index:
+    def subscript(self, operand: Node, under: Token, *rest: Any) -> Node:
         """``(c)_i``, ``(A)_{ij}``: an entry."""
         positions = [part for part in rest if isinstance(part, Node)]
         if len(positions) == 1:

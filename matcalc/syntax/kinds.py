@@ -63,7 +63,10 @@ def first_kind(name: str, found: Undeclared) -> str:
     if found.family is not None:  # a vector of numbers, or a matrix of columns
         member = found.family.declared
         return MATRIX if (found.family.column if member is None else not member.is_scalar) else VECTOR
-    return SCALAR_KIND if found.scalar or found.integer else default_kind(name)
+    if found.scalar or found.integer:
+        return SCALAR_KIND
+    kind = default_kind(name)
+    return VECTOR if kind == SCALAR_KIND and found.turned else kind
 
 
 def farthest(loops: list[tuple[int, int, Dim]]) -> list[tuple[int, int, Dim]]:

@@ -125,6 +125,8 @@ def transposed(scope: Scope, node: tree.Transpose) -> Reading:
         return [number], lambda args: scope.add(Step("transpose", node, args, TRANSPOSE.infer, transpose))
 
     def finish(args: tuple[int, ...]) -> int:
+        if isinstance(inner, tree.Name) and inner.text in scope.undeclared:
+            scope.undeclared[inner.text].turned = True
         if node.inverse:
             args = (scope.add(Step("inverse", node, args, square_rule, inverse)),)
         return scope.add(Step("transpose", node, args, TRANSPOSE.infer, transpose))

@@ -56,12 +56,13 @@ class Family:
 class Undeclared:
     """A name that nobody declared; its kind is found out from the expression."""
 
-    __slots__ = ("family", "index", "integer", "node", "scalar")
+    __slots__ = ("family", "index", "integer", "node", "scalar", "turned")
 
     def __init__(self, node: tree.Node, index: int) -> None:
         self.node, self.index = node, index
         self.scalar = False  # forced by its place
         self.integer = False
+        self.turned = False  # whether it is transposed somewhere: theta' is a vector
         self.family: Family | None = None  # where only its members stand in the text
 
 

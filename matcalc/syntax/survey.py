@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matcalc.facts import ATTRIBUTES
-from matcalc.syntax.spelling import canonical, plain
+from matcalc.syntax.spelling import GREEK, canonical, plain
 from matcalc.syntax.words import Names, Token, Words
 
 DERIVATIVES = frozenset({"jac", "grad", "hess"})  # operators on the names of maps
@@ -119,6 +119,7 @@ class Survey(Words):
 
     def split(self, lexemes: list[Token]) -> list[Token]:
         out: list[Token] = []
+        lexemes = apart(lexemes)
         self.indices = summed_over(lexemes)
         parameters: set[str] = set()  # of the function being defined, that are no names elsewhere
         for i, token in enumerate(lexemes):
@@ -183,6 +184,21 @@ class Survey(Words):
                 return True
             i += 2
         return False
+
+
+def apart(lexemes: list[Token]) -> list[Token]:
+    """The same with ``Σ_{ij}`` as ``Σ_{i,j}``."""
+    out: list[Token] = []
+    for i, token in enumerate(lexemes):
+        kinds = [t.type for t in lexemes[max(i - 3, 0) : i + 2]]
+        letters = token.text
+        if kinds == ["SIGMA", "UNDER", "LPAR", "NAME", "RPAR"] and letters.isalpha() and letters not in GREEK:
+            for k, letter in enumerate(letters, token.start):
+                out += [Token("COMMA", ",", k, k)] if k > token.start else []
+                out.append(Token("NAME", letter, k, k + 1))
+        else:
+            out.append(token)
+    return out
 
 
 def summed_over(lexemes: list[Token]) -> set[str]:

@@ -10,7 +10,8 @@ import matcalc
 from matcalc.calculus.gradient import gradient
 from matcalc.checks.evaluate import evaluate
 from matcalc.checks.sampling import draw_point
-from matcalc.expr import variables
+from matcalc.expr import postorder, variables
+from matcalc.primitives.loops import free_indices
 from matcalc.printing.choices import CHOICES
 from matcalc.printing.document import document, latex_document
 from matcalc.printing.style import Style
@@ -118,3 +119,18 @@ def test_layouts_are_transposes(kind, text, wrt, where):
     for name, e in usual.exprs.items():
         assert agree(e.T, turned[name], name)
     assert turned.check().passed
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_names_for_any_parts_of_the_formula_leave_the_value(seed):
+    rng = Random(f"own {seed}")
+    f = scalar(f"own {seed}", depth=2 + seed % 4)
+    where = declarations(f) + SIZES
+    inner = [node for node in postorder([f]) if node.args and not free_indices(node)]
+    own = {node: f"q_{k}" for k, node in enumerate(inner) if rng.random() < 0.4}
+    options = {"own": own, "about": [f], "style": Style.of(rng.choice([{}, rng.choice(STYLES)]))}
+    for e in gradient(f, variables([f]), tidy=simplify).values():
+        e = simplify(e)
+        for parts in (True, "own"):
+            for written in (document({"": e}, parts=parts, **options), latex_document({"": e}, parts=parts, **options)):
+                assert agree(e, parse(written, where).expr, seed), f"{written}\n{where}"

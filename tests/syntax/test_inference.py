@@ -29,6 +29,9 @@ from matcalc.syntax import parse
         ("hcat(A, b)*x", "A in R^{m x n}; b in R^m; x in R^{n + 1}"),
         ("A^k*x", "A in R^{n x n}; k in R; x in R^n"),
         ("sqrt(2)*pi*x", "x in R^n"),
+        ("beta'*X'*X*beta", "beta in R^m; X in R^{n x m}"),
+        (r"f^\top x + \lambda^\top(Ax - b)", "f, x in R^m; lambda, b in R^n; A in R^{n x m}"),
+        ("Σ_{i=1}^m Σ_{j=1}^n gamma_ij x_i y_j", "gamma in R^{m x n}; x in R^m; y in R^n"),
     ],
 )
 def test_inferred(text: str, inferred: str) -> None:

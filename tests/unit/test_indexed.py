@@ -137,6 +137,7 @@ def test_what_cannot_be_read_is_refused(f: str, where: str, error: type[MatcalcE
         (r"\sum_{i=1}^m \max(0, 1 - y_i (w^\top x_i))", "", "sum(relu(1 - y .* (X'*w)))"),
         (r"\sum_{i=1}^m \sum_{j=1}^n a_{ij} x_i y_j", "", "x'*a*y"),
         (r"\sum_{i,j} a_{ij} (x_i x_j)", "", "x'*a*x"),
+        (r"\sum_{ij} A_{ij} x_i x_j", "", "x'*A*x"),
         ("Σ_i a_i*x_i'*c", "", "c'*X*a"),
         ("Σ_{i=1}^m x_i*y_i'", "X, Y in R^{n x m}", "X*Y'"),
         ("Σ_{i=1}^m a_i*x_i*y_i'", "X, Y in R^{n x m}; a in R^m", "X*diag(a)*Y'"),

@@ -57,6 +57,16 @@ def test_absent_names() -> None:
         matcalc.gradient("x'*x", " ")
 
 
+def test_notes_on_where_a_derivative_is_stated() -> None:
+    assert matcalc.parse("adj(A)").jacobian("A").notes == ["the derivative of adj(A) is stated for invertible A"]
+    assert matcalc.parse("A^-1").jacobian("A").notes == ["inv is defined for A invertible"]
+
+
+def test_the_power_of_a_matrix_is_checked_at_whole_numbers() -> None:
+    f = matcalc.parse("A^(k/2)", where="A in R^{n x n}; k in R")
+    assert f.jacobian("A").check(seed=3).passed
+
+
 def test_what_is_not_differentiated_by() -> None:
     with pytest.raises(DeclarationError, match="constant"):
         matcalc.gradient("x'*A*x", "A", where="A in R^{n x n} constant")

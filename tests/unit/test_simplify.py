@@ -42,6 +42,8 @@ def expr(text: str) -> Expr:
         ("sigmoid(x) .* y - (1 - sigmoid(x)) .* z", "sigmoid(x) .* (y + z) - z"),
         ("sigmoid(a)*x + (1 - sigmoid(a))*y", "y + sigmoid(a)*(x - y)"),
         ("a*x + a*y", "a*(x + y)"),
+        ("norm2(z)^2*x.^2 + a*x .* y + y.^2", "a*(x .* y) + y.^2 + (z'*z)*x.^2"),
+        ("a^3*(1 - n)^3 + n*a^3*(n - 1)^3", "a^3*(1 - n)^4"),
         ("(1 - x) .* y - x .* (1 - y)", "y - x"),
         ("X*(x + y) - X*x", "X*y"),
         ("a + x + 1 - a", "x + 1"),

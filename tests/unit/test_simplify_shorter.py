@@ -23,6 +23,7 @@ PRODUCTS = [
     # adjugates
     ("tr(adj(A)*B)/det(A)", "tr(B*A^-1)", "A, B in R^{n x n}"),
     ("b'*adj(A)*c/det(A)", "b'*A^-1*c", "A in R^{n x n}; b, c in R^n"),
+    ("adj(A)*adj(adj(A))", "det(adj(A))*eye(n)", "A in R^{n x n}"),
     ("A*adj(A^2)", "det(A)*adj(A)", "A in R^{n x n}"),
     # numbers, signs, divisors
     ("sqrt(2)*sqrt(pi)*a", "a*sqrt(2*pi)", "a in R"),
