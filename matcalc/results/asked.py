@@ -50,10 +50,8 @@ def cut(formula: Formula, wrt: Sequence[str], at: str | None) -> tuple[Formula, 
     names = list(whole.program.definitions)
     if at is None:
         if len(names) != 1:
-            there = listed(names) if names else f"none; {_HOW_TO_NAME}"
-            raise UnknownNameError(
-                "it is not said which quantity is the output of the net", hint=f"name it: there is {there}"
-            )
+            hint = f"name it: there is {listed(names)}" if names else _HOW_TO_NAME
+            raise UnknownNameError("it is not said which quantity is the output of the net", hint=hint)
         at = names[0]
     known = canonical(at)
     if known not in whole.program.definitions:

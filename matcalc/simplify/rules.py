@@ -144,16 +144,6 @@ reshape-outer           reshape(kron(y, x), m, n) = x*y'                x in R^m
 half-tanh               1 + tanh(1/2*A) = 2*sigmoid(A)                  A in R^{m x n} or R
 half-tanh-turned        1 - tanh(1/2*A) = 2*sigmoid(-A)                 A in R^{m x n} or R
 
-[Hadamard: sigmoid]
-sigmoid-of-double       sigmoid(2*A) .* (1 - sigmoid(2*A)) = 1/4*(1 - tanh(A).^2)  A in R^{m x n}
-
-[Product: sigmoid]
-sigmoid-of-double-number  sigmoid(2*a)*(1 - sigmoid(2*a)) = 1/4*(1 - tanh(a)^2)  a in R
-
-[Product: Add]
-slope-of-half-tanh      1/4*(1 - tanh(1/2*A).^2) = sigmoid(A) .* (1 - sigmoid(A))  A in R^{m x n}
-slope-of-half-tanh-number  1/4*(1 - tanh(1/2*a)^2) = sigmoid(a)*(1 - sigmoid(a))  a in R
-
 [Product: Hadamard]
 sine-of-double          2*(cos(A) .* sin(A)) = sin(2*A)                 A in R^{m x n}
 
