@@ -406,7 +406,9 @@ def _power_of_number(base: Expr, exponent: Expr) -> Expr:
         if parts[0] and parts[1]:
             return raw_power(const(Fraction(parts[0], parts[1])), p.numerator)
         if p < 0:  # 1/sqrt(2)
-            return make(POWER, (raw_power(base, -p), const(-1)))
+            return make(POWER, (_power_of_number(base, const(-p)), const(-1)))
+        if p == HALF:
+            return make(_SQRT, (base,))
     return raw_power(base, exponent)
 
 
