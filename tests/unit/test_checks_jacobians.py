@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
-from time import perf_counter
 
 import mpmath
 import pytest
@@ -120,12 +119,6 @@ def test_orders_are_one_and_two_and_the_report_is_json() -> None:
         assert row.remainder_order == pytest.approx(2, abs=0.02)
     assert "||f(x+ed)-f-e*J*d||" in str(report)
     assert json.loads(json.dumps(report.as_dict()))["passed"] is True
-
-
-def test_a_check_takes_less_than_a_second() -> None:
-    start = perf_counter()
-    assert jacobian_report("phi(W*x + b)", LAYER, "W", "kron(x', diag(phi'(W*x + b)))").passed
-    assert perf_counter() - start < 1
 
 
 # Products
