@@ -19,8 +19,10 @@ MAX_SIZE = 10**18  # of a dimension that is a number
 class Dim:
     """A symbolic number of rows or columns."""
 
-    __slots__ = ("__weakref__", "terms")
+    __slots__ = ("__weakref__", "name", "names", "terms")
     terms: tuple[tuple[Monomial, int], ...]
+    name: str | None  # where the dimension is a single one
+    names: frozenset[str]  # all that occur
     _interned: dict[tuple[tuple[Monomial, int], ...], Dim] = {}
 
     def __new__(cls, terms: Mapping[Monomial, int]) -> Dim:
@@ -29,15 +31,14 @@ class Dim:
         if known is None:
             known = super().__new__(cls)
             known.terms = key
+            known.names = frozenset([name for monomial, _ in key for name in monomial])
+            single = len(key) == 1 and len(key[0][0]) == 1 and key[0][1] == 1
+            known.name = key[0][0][0] if single else None
             cls._interned[key] = known
         return known
 
     def __reduce__(self) -> tuple[type[Dim], tuple[dict[Monomial, int]]]:
         return Dim, (dict(self.terms),)
-
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(name for monomial, _ in self.terms for name in monomial)
 
     @property
     def value(self) -> int | None:
@@ -49,22 +50,18 @@ class Dim:
         return None
 
     @property
-    def name(self) -> str | None:
-        """The name, where the dimension is a single one."""
-        if len(self.terms) == 1 and len(self.terms[0][0]) == 1 and self.terms[0][1] == 1:
-            return self.terms[0][0][0]
-        return None
-
-    @property
     def is_unknown(self) -> bool:
         """Whether it is a name of the parser's own, for a size that is still to be found."""
         return self.name is not None and self.name[0] == "?"
 
     def __add__(self, other: Dim | int) -> Dim:
-        total = dict(self.terms)
-        for monomial, c in dim(other).terms:
-            total[monomial] = total.get(monomial, 0) + c
-        return Dim(total)
+        known = _sums.get((self, other))
+        if known is None:
+            total = dict(self.terms)
+            for monomial, c in dim(other).terms:
+                total[monomial] = total.get(monomial, 0) + c
+            known = _sums[self, other] = Dim(total)
+        return known
 
     __radd__ = __add__
 
@@ -72,6 +69,12 @@ class Dim:
         return self + dim(other) * -1
 
     def __mul__(self, other: Dim | int) -> Dim:
+        known = _products.get((self, other))
+        if known is None:
+            known = _products[self, other] = self._times(other)
+        return known
+
+    def _times(self, other: Dim | int) -> Dim:
         total: dict[Monomial, int] = {}
         for m1, c1 in self.terms:
             for m2, c2 in dim(other).terms:
@@ -88,7 +91,9 @@ class Dim:
 
     def substitute(self, values: Mapping[str, Dim | int]) -> Dim:
         """The polynomial with names replaced by dimensions."""
-        if self.names.isdisjoint(values):
+        if self.name is not None:
+            return dim(values.get(self.name, self))
+        if self is ONE or self.names.isdisjoint(values):
             return self
         total = Dim({})
         for monomial, c in self.terms:
@@ -121,6 +126,10 @@ class Dim:
     def __repr__(self) -> str:
         return f"Dim({self})"
 
+
+# What has been computed is kept, as the dimensions themselves are.
+_sums: dict[tuple[Dim, Dim | int], Dim] = {}
+_products: dict[tuple[Dim, Dim | int], Dim] = {}
 
 DimLike: TypeAlias = Dim | int | str
 

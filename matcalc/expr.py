@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from matcalc.dims import ONE, SCALAR, Shape, shape_text
 
@@ -28,32 +28,23 @@ _MASK = (1 << 61) - 1
 class Expr:
     """A node: a primitive applied to arguments. Built with :func:`make` only."""
 
-    __slots__ = ("__weakref__", "args", "digest", "memo", "op", "shape")
+    __slots__ = ("__weakref__", "args", "cols", "digest", "is_scalar", "memo", "op", "rows", "shape")
     op: Primitive
     args: tuple[Expr, ...]
     shape: Shape
+    rows: Any  # of the shape
+    cols: Any
+    is_scalar: bool
     digest: int  # of the structure; the same in every process, so that an order by it is reproducible
     memo: dict[Any, Any]  # what was found out about the node: facts, simplified forms
 
     @property
-    def rows(self) -> Any:
-        return self.shape[0]
-
-    @property
-    def cols(self) -> Any:
-        return self.shape[1]
-
-    @property
-    def is_scalar(self) -> bool:
-        return self.shape[0] is ONE and self.shape[1] is ONE
-
-    @property
     def is_column(self) -> bool:
-        return self.shape[1] is ONE and self.shape[0] is not ONE
+        return self.cols is ONE and self.rows is not ONE
 
     @property
     def is_row(self) -> bool:
-        return self.shape[0] is ONE and self.shape[1] is not ONE
+        return self.rows is ONE and self.cols is not ONE
 
     @property
     def is_zero(self) -> bool:
@@ -99,6 +90,12 @@ class Expr:
     def __pow__(self, exponent: ExprLike) -> Expr:
         return OPERATORS["power"](self, exponent)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The graph as a list, so that its depth does not count."""
+        nodes = postorder([self])
+        place = {node: k for k, node in enumerate(nodes)}
+        return _remade, ([(node.op, [place[a] for a in node.args]) for node in nodes],)
+
     def __str__(self) -> str:
         from matcalc.printing.text import text
 
@@ -108,7 +105,23 @@ class Expr:
         return f"<{self.op} in {shape_text(self.shape)} #{self.digest:x}>"
 
 
-_nodes: WeakValueDictionary[tuple[Primitive, tuple[Expr, ...]], Expr] = WeakValueDictionary()
+Key: TypeAlias = "tuple[Primitive, tuple[Expr, ...]]"
+
+
+class _Kept(ref[Expr]):
+    """A weak reference to a node, and what the node is found by."""
+
+    __slots__ = ("key",)
+    key: Key
+
+
+_nodes: dict[Key, _Kept] = {}  # a WeakValueDictionary, which took a tenth of the time of a derivation, in small
+
+
+def _forget(kept: Any, nodes: dict[Key, _Kept] = _nodes) -> None:  # bound, as the last nodes outlive the module
+    key = kept.key
+    if nodes.get(key) is kept:
+        del nodes[key]
 
 
 def same_dim(a: Any, b: Any) -> Any:
@@ -128,37 +141,65 @@ def make(op: Primitive, args: tuple[Expr, ...] = ()) -> Expr:
     Raises   DimMismatch when the shapes do not fit the primitive's rule
     """
     key = (op, args)
-    node = _nodes.get(key)
+    kept = _nodes.get(key)
+    node = kept() if kept is not None else None
     if node is None:
         shape = op.infer(tuple([a.shape for a in args]), same_dim)
         node = object.__new__(Expr)
         node.op, node.args, node.shape, node.memo = op, args, shape, {}
+        node.rows, node.cols = shape
+        node.is_scalar = node.rows is ONE and node.cols is ONE
         digest = op.digest
         for a in args:
             digest = (digest * 1000003 + a.digest) & _MASK
         node.digest = (digest * 2654435761 + 97) & _MASK
-        _nodes[key] = node
+        new = _nodes[key] = _Kept(node, _forget)
+        new.key = key
     return node
+
+
+def _remade(nodes: Iterable[tuple[Primitive, list[int]]]) -> Expr:
+    made: list[Expr] = []
+    for op, places in nodes:
+        made.append(make(op, tuple([made[k] for k in places])))
+    return made[-1]
 
 
 def postorder(roots: Iterable[Expr], stop: Callable[[Expr], bool] | None = None) -> list[Expr]:
     """All nodes under ``roots``, arguments before their users, each once; what ``stop`` accepts is not entered."""
     out: list[Expr] = []
     seen: set[Expr] = set()
-    stack: list[tuple[Expr, bool]] = [(r, False) for r in reversed(list(roots))]
+    stack: list[Expr | None] = [*reversed([*roots])]  # None: the node below it is next
     while stack:
-        node, done = stack.pop()
-        if done:
+        node = stack.pop()
+        if node is None:
+            out.append(stack.pop())  # type: ignore[arg-type]
+        elif node not in seen:
+            seen.add(node)
+            if not node.args or (stop is not None and stop(node)):
+                out.append(node)
+            else:
+                stack += (node, None)
+                stack += [a for a in reversed(node.args) if a not in seen]
+    return out
+
+
+def unknown(roots: Iterable[Expr], key: str) -> list[Expr]:
+    """The nodes under ``roots`` of which nothing is noted under ``key``, arguments before their users, each once."""
+    out: list[Expr] = []
+    seen: set[Expr] = set()
+    stack = list(roots)[::-1]
+    while stack:
+        node = stack[-1]
+        if node in seen or key in node.memo:
+            stack.pop()
+            continue
+        before = [a for a in reversed(node.args) if key not in a.memo and a not in seen]
+        if before:
+            stack += before
+        else:
+            seen.add(stack.pop())
             out.append(node)
-            continue
-        if node in seen:
-            continue
-        seen.add(node)
-        if not node.args or (stop is not None and stop(node)):
-            out.append(node)
-            continue
-        stack.append((node, True))
-        stack.extend([(a, False) for a in reversed(node.args) if a not in seen])
     return out
 
 
@@ -204,5 +245,6 @@ __all__ = [
     "rebuild",
     "same_dim",
     "substitute",
+    "unknown",
     "variables",
 ]

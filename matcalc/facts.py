@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from matcalc.expr import Expr, postorder
+from matcalc.expr import Expr, unknown
 
 Facts: TypeAlias = frozenset[str]
 
@@ -58,12 +58,11 @@ def facts(expr: Expr) -> Facts:
     """All that is known of the value of ``expr``."""
     known: Facts | None = expr.memo.get("facts")
     if known is None:
-        for node in postorder([expr], stop=lambda e: "facts" in e.memo):
-            if "facts" not in node.memo:
-                found = node.op.facts(node.args)
-                if node.is_scalar and (SPD in found or PSD in found):  # a 1 x 1 matrix that is psd is a number >= 0
-                    found |= {POSITIVE if SPD in found else NONNEGATIVE}
-                node.memo["facts"] = closure(found) if found else NOTHING
+        for node in unknown([expr], "facts"):
+            found = node.op.facts(node.args)
+            if node.is_scalar and (SPD in found or PSD in found):  # a 1 x 1 matrix that is psd is a number >= 0
+                found |= {POSITIVE if SPD in found else NONNEGATIVE}
+            node.memo["facts"] = closure(found) if found else NOTHING
         known = expr.memo["facts"]
     return known
 

@@ -92,10 +92,11 @@ class Recorder(Linearised):
         super().__init__(f, wrt, record, tidy, preferred)
         self.length = 0
         self.frontier: dict[Expr, Expr] = {f: seed}
+        self.terms: dict[Expr, Expr] = {f: inner(seed, differential_of(f))}  # of it, ``<cotangent, d node>``
         self.differential = {step.place: step.right for step in record.differentials}
 
     def total(self) -> Expr:
-        return add(*(inner(g, differential_of(node)) for node, g in self.frontier.items()))
+        return add(*self.terms.values())
 
     def __call__(self, node: Expr, g: Expr, contributions: list[Contribution]) -> None:
         self.length += len(self.frontier) + len(contributions)
@@ -105,11 +106,13 @@ class Recorder(Linearised):
             )
         before = self.total()
         self.frontier.pop(node, None)
+        self.terms.pop(node, None)
         rest = self.total()
         self.record.substitution.append(Step("differential", before, rest + inner(g, self.differential[node]), node))
         for c in contributions:
             known = self.frontier.get(c.target)
-            self.frontier[c.target] = self.tidy(c.cotangent if known is None else add(known, c.cotangent))
+            whole = self.tidy(c.cotangent if known is None else add(known, c.cotangent))
+            self.frontier[c.target], self.terms[c.target] = whole, inner(whole, differential_of(c.target))
         rules = dict.fromkeys(rule for c in contributions for rule in c.rules)
         self.record.substitution.append(Step(", ".join(rules), self.record.substitution[-1].right, self.total(), node))
 

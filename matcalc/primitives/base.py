@@ -8,7 +8,7 @@ Smooth        ``differential``, built from the two kinds above       its adjoint
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 from weakref import WeakValueDictionary
@@ -43,8 +43,11 @@ class Option(NamedTuple):
 AXIS = Option("axis", "axis")
 
 
-class Primitive(ABC):
-    """One operation of the language; instances are interned by their parameters (``fields``)."""
+class Primitive:
+    """One operation of the language; instances are interned by their parameters (``fields``).
+
+    It is no ABC, which makes every ``isinstance`` slower: what a class leaves unstated is noted as it is defined.
+    """
 
     name: ClassVar[str] = ""  # in the language
     fields: ClassVar[tuple[str, ...]] = ()  # parameters of an instance, given to the class in this order
@@ -78,6 +81,8 @@ class Primitive(ABC):
     digest: int
     _interned: ClassVar[WeakValueDictionary[tuple[Any, ...], Primitive]] = WeakValueDictionary()
     _pattern: ClassVar[tuple[tuple[str | None, str | None], ...]] = ()
+    # What a class does not state; one that leaves anything unstated is not instantiated.
+    __abstractmethods__: ClassVar[frozenset[str]] = frozenset({"differential", "value"})
 
     def __new__(cls, *params: Any) -> Self:
         key = (cls, *params, *map(type, params))  # 1, 1.0 and True are different parameters
@@ -96,6 +101,9 @@ class Primitive(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._pattern = tuple((r.name, c.name) for r, c in cls.takes.values())
+        cls.__abstractmethods__ = frozenset(
+            name for name in Primitive.__abstractmethods__ if hasattr(getattr(cls, name), "__isabstractmethod__")
+        )
         if cls.source:
             assert cls.source.split()[0] in REFERENCES, f"{cls.__name__}: unknown source {cls.source!r}"
 

@@ -206,9 +206,12 @@ def const(value: Number) -> Expr:
 
     Raises   LimitError for an exact number of more than some 3,000 digits
     """
-    if (not isinstance(value, int) and value == int(value) and not isinstance(value, float)) or (
-        isinstance(value, float) and value.is_integer() and abs(value) < 2**53
-    ):
+    if type(value) is int and value in _SMALL:
+        return _SMALL[value]
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) < 2**53:
+            value = int(value)
+    elif not isinstance(value, int) and value.denominator == 1:
         value = int(value)
     if not value:
         return zeros(SCALAR)
@@ -218,6 +221,9 @@ def const(value: Number) -> Expr:
             hint="write numbers with a decimal point where they need not be exact: 3.0",
         )
     return make(Const(value))
+
+
+_SMALL: dict[int, Expr] = {k: make(Const(k)) for k in (-2, -1, 1, 2, 3, 4)}  # what most numbers are
 
 
 def as_expr(value: ExprLike) -> Expr:

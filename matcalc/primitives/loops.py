@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, final
 
 from matcalc.dims import ONE, Shape
-from matcalc.expr import Expr, make, postorder, rebuild
+from matcalc.expr import Expr, make, postorder, rebuild, unknown
 from matcalc.facts import NONNEGATIVE, PSD, SYMMETRIC, Facts, facts
 from matcalc.primitives.base import Args, Linear, Same, Sizes, zeros
 from matcalc.primitives.leaves import Index
@@ -55,9 +55,7 @@ def free_indices(e: Expr) -> frozenset[Expr]:
     """The indices that occur in ``e`` and are not bound by a sum within it."""
     known: frozenset[Expr] | None = e.memo.get("indices")
     if known is None:
-        for node in postorder([e], stop=lambda a: "indices" in a.memo):
-            if "indices" in node.memo:
-                continue
+        for node in unknown([e], "indices"):
             if isinstance(node.op, Index):
                 found = frozenset({node})
             else:
@@ -74,12 +72,9 @@ def all_indices(e: Expr) -> frozenset[Expr]:
     """The indices that occur in ``e``, bound or not."""
     known: frozenset[Expr] | None = e.memo.get("all indices")
     if known is None:
-        for node in postorder([e], stop=lambda a: "all indices" in a.memo):
-            if "all indices" not in node.memo:
-                own = (
-                    {node} if isinstance(node.op, Index) else {node.op.index} if isinstance(node.op, IndexedSum) else ()
-                )
-                node.memo["all indices"] = frozenset(own).union(*[a.memo["all indices"] for a in node.args])
+        for node in unknown([e], "all indices"):
+            own = {node} if isinstance(node.op, Index) else {node.op.index} if isinstance(node.op, IndexedSum) else ()
+            node.memo["all indices"] = frozenset(own).union(*[a.memo["all indices"] for a in node.args])
         known = e.memo["all indices"]
     return known
 

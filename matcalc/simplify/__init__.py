@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matcalc.expr import Expr, postorder
+from matcalc.expr import Expr, unknown
 from matcalc.primitives.leaves import Commutation, Ones
 from matcalc.simplify import (  # noqa: F401  (handlers)
     algebra,
@@ -26,12 +26,15 @@ _MOST_LOOKS = 4  # at what one node became
 
 def simplify_all(exprs: Sequence[Expr]) -> list[Expr]:
     """Each expression in its simplified form; parts that they share are simplified once."""
-    for node in postorder(exprs, stop=lambda e: _MEMO in e.memo):
-        if _MEMO not in node.memo:
-            effort.begun()
-            found = applied(node.op, tuple([a.memo[_MEMO] for a in node.args])) if node.args else _leaf(node)
-            node.memo[_MEMO] = found = _settled(found)
-            found.memo[_MEMO] = found
+    for node in unknown(exprs, _MEMO):
+        if _MEMO in node.memo:  # what another became
+            continue
+        effort.begun()
+        args = tuple([a.memo[_MEMO] for a in node.args])
+        found = applied(node.op, args) if args else _leaf(node)
+        if found.op is not node.op or found.args != args:  # else a second look would be the first one again
+            found = _settled(found)
+        node.memo[_MEMO] = found.memo[_MEMO] = found
     return [e.memo[_MEMO] for e in exprs]
 
 
@@ -41,14 +44,10 @@ def _settled(e: Expr) -> Expr:
         if _MEMO in e.memo:
             return e.memo[_MEMO]  # type: ignore[no-any-return]
         done: dict[Expr, Expr] = {}
-        for node in postorder([e], stop=lambda a: _MEMO in a.memo):
-            if _MEMO in node.memo:
-                done[node] = node.memo[_MEMO]
-            elif node.args:
-                effort.begun()
-                done[node] = applied(node.op, tuple([done[a] for a in node.args]))
-            else:
-                done[node] = _leaf(node)
+        for node in unknown([e], _MEMO):
+            effort.begun()
+            args = tuple([done[a] if a in done else a.memo[_MEMO] for a in node.args])
+            done[node] = applied(node.op, args) if args else _leaf(node)
         if done[e] is e:
             for node, found in done.items():
                 if node is found:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from matcalc.expr import Expr, postorder
+from matcalc.expr import Expr, unknown
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Var, number_of
@@ -32,9 +32,8 @@ class Look(NamedTuple):
 def look(e: Expr) -> Look:
     known: Look | None = e.memo.get("look")
     if known is None:
-        for node in postorder([e], stop=lambda a: "look" in a.memo):
-            if "look" not in node.memo:
-                node.memo["look"] = _look(node)
+        for node in unknown([e], "look"):
+            node.memo["look"] = _look(node)
         known = e.memo["look"]
     return known
 

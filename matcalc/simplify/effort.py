@@ -38,6 +38,11 @@ def is_spent() -> bool:
     return _now.made >= MOST or _now.depth >= DEEPEST - 1
 
 
+def is_whole() -> bool:
+    """Whether what is found now may be kept: no trial around it has been cut short, or is still under way."""
+    return not _now.depth and _now.made < MOST
+
+
 def trial(function: Callable[P, T | None]) -> Callable[P, T | None]:
     """Marks a function that looks for another form, and finds none when the budget is spent."""
 
@@ -55,4 +60,4 @@ def trial(function: Callable[P, T | None]) -> Callable[P, T | None]:
     return bounded
 
 
-__all__ = ["DEEPEST", "MOST", "begun", "is_spent", "trial"]
+__all__ = ["DEEPEST", "MOST", "begun", "is_spent", "is_whole", "trial"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
+from typing import TypeAlias
 
 from matcalc.dims import SCALAR, Shape
 from matcalc.expr import Expr
@@ -15,11 +18,13 @@ from matcalc.simplify import completed, effort, hadamards, powers, products, sum
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import Term, assemble, assembled, exact, term
 
+Plain: TypeAlias = Callable[[], Expr]  # the sum of the terms as they are, which is built once
+
 _COSH, _EXP, _SIGMOID, _SINH = (Elementwise(f, 0) for f in (cosh, exp, sigmoid, sinh))
 
 
 @effort.trial
-def written_out(collected: sums.Terms, shape: Shape) -> Expr | None:
+def written_out(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Expr | None:
     """The sum with products of small sums written out, where that makes terms meet and the result is shorter."""
     count = 0
     found = False
@@ -57,7 +62,7 @@ def written_out(collected: sums.Terms, shape: Shape) -> Expr | None:
             return None
     if not out:
         return zeros(shape)
-    short, plain = sums.built_sum(out, shape), sums.built_sum(collected, shape)
+    short, plain = sums.built_sum(out, shape), as_it_is()
     return short if look(short).cost < look(plain).cost + met else plain
 
 
@@ -143,7 +148,7 @@ def _exchanged(f: Expr, new: dict[Expr, Expr]) -> Expr:
 
 
 @effort.trial
-def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
+def over_one_divisor(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Expr | None:
     """Fractions over the powers of one sum brought over the highest, where the numerators then become shorter.
 
     ``1/q - x/q^2`` with q = x + y is ``y/q^2``, and ``1/sqrt(q) - x/q^(3/2)`` is ``y/q^(3/2)``.
@@ -160,7 +165,7 @@ def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
     ((base, p),) = lowest.items()
     part = {key: c for key, c in collected.items() if key == ((), ()) or any(_is_over(f, base) for f in _single(*key))}
     if ((), ()) in part and len(part) < len(collected):
-        joined = over_one_divisor(part, shape)
+        joined = over_one_divisor(part, shape, partial(sums.built_sum, part, shape))
         if joined is None:
             return None
         return sums.plus(joined, *[assembled(c, s, m) for (s, m), c in collected.items() if (s, m) not in part])
@@ -172,7 +177,7 @@ def over_one_divisor(collected: sums.Terms, shape: Shape) -> Expr | None:
     whole = hadamards.hadamard(inner, powers.raised(base, p))
     if whole.is_scalar and shape is not SCALAR:  # numbers spread over all entries
         whole = products.times(whole, ones(*shape))
-    return whole if look(whole).cost < look(sums.built_sum(collected, shape)).cost else None
+    return whole if look(whole).cost < look(as_it_is()).cost else None
 
 
 def _single(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> list[Expr]:
@@ -185,7 +190,7 @@ def _is_over(f: Expr, base: Expr) -> bool:
 
 
 @effort.trial
-def turned_out(collected: sums.Terms, shape: Shape) -> Expr | None:
+def turned_out(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Expr | None:
     """The sum with transposed sums written out, where something then meets: ``(A + B)' - A'`` is ``B'``."""
     parts: list[Expr] = []
     found = False
@@ -198,7 +203,7 @@ def turned_out(collected: sums.Terms, shape: Shape) -> Expr | None:
     if not found:
         return None
     short = sums.plus(*parts)
-    return short if look(short).cost <= look(sums.built_sum(collected, shape)).cost else None
+    return short if look(short).cost <= look(as_it_is()).cost else None
 
 
 def _sum_in(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[int, int, Expr] | None:

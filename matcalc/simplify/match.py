@@ -17,7 +17,7 @@ from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Const, Var, const, number_of, ones, size, var
-from matcalc.simplify import hadamards, heads, powers, products, sums, transposes
+from matcalc.simplify import effort, hadamards, heads, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.rules import SECTIONS, Row
 from matcalc.simplify.terms import Term, assemble, exact, ratio, term
@@ -90,12 +90,17 @@ def settled(e: Expr) -> Expr:
     """The expression after all rules that apply at its top; each makes it cheaper, so there is an end."""
     if _reading:
         return e
-    for _ in range(_MOST_RULES):
-        new = rewritten(e)
-        if new is e:
+    known: Expr | None = e.memo.get("settled")
+    if known is not None:
+        return known
+    before, after = e, rewritten(e)
+    for _ in range(_MOST_RULES - 1):
+        if after is before:
             break
-        e = new
-    return e
+        before, after = after, rewritten(after)
+    if effort.is_whole() and not _underway:
+        e.memo["settled"] = after
+    return after
 
 
 def rewritten(e: Expr) -> Expr:

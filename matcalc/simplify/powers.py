@@ -37,6 +37,19 @@ def applied(function: Function, x: Expr) -> Expr:
 def split(e: Expr) -> tuple[Expr, Exponent]:
     """Base and exponent of a factor; ``sqrt(x)`` is x to 1/2 and ``u'*u`` is norm2(u) to 2."""
     op = e.op
+    if op not in _SPLIT:
+        return e, 1
+    known: tuple[Expr, Exponent] | None = e.memo.get("split")
+    if known is None:
+        known = e.memo["split"] = _split(e)
+    return known
+
+
+_SPLIT = frozenset({POWER, _SQRT, TRANSPOSE, PRODUCT, INNER})  # what may be a power of something else
+
+
+def _split(e: Expr) -> tuple[Expr, Exponent]:
+    op = e.op
     if op is POWER:
         base, p = e.args
         if p.is_scalar:
@@ -176,7 +189,7 @@ def _has_signs(exponents: dict[Expr, Exponent]) -> bool:
 
 def _merge_roots(exponents: dict[Expr, Exponent]) -> bool:
     """``sqrt(2)*sqrt(pi)`` is ``sqrt(2*pi)``, and ``sqrt(a)/sqrt(b)`` is ``sqrt(a/b)``."""
-    found = {b: q for b, q in exponents.items() if q in (HALF, -HALF)}
+    found = {b: q for b, q in exponents.items() if not isinstance(q, int) and q in (HALF, -HALF)}
     if len(found) < 2:
         return False
     numbers = {b for b in found if isinstance(b.op, Pi) or (number_of(b) or 0) > 0}
@@ -322,8 +335,10 @@ def reciprocal_log(f: Expr) -> Expr | None:
 
 def turned_divisor(f: Expr) -> Expr | None:
     """Minus ``1/(a - b)``, and minus odd powers of it."""
+    if f.op is not POWER:
+        return None
     base, p = split(f)
-    if f.op is not POWER or base.op is not ADD or not isinstance(p, int) or p >= 0 or p % 2 == 0:
+    if base.op is not ADD or not isinstance(p, int) or p >= 0 or p % 2 == 0:
         return None
     other = sums.flipped(base)
     return None if other is None else raised(other, p)

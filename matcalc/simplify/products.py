@@ -338,7 +338,7 @@ def _taken_up(coefficient: Number, scalars: list[Expr], factors: list[Expr]) -> 
     """The number multiplied into a sum that gets shorter: ``2*a*(x/2 + y)`` is ``a*(x + 2*y)``."""
     for place in (factors, scalars):
         for i, f in enumerate(place):
-            if f.op is ADD and look(f).size <= sums.SPREAD:
+            if f.op is ADD and look(f).size <= sums.SPREAD and sums.has_numbers(f):
                 new = sums.plus(*[times(const(coefficient), a) for a in f.args])
                 if new.op is ADD and look(new).cost < look(f).cost:
                     place[i] = new

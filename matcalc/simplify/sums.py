@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from functools import cache, partial
 from math import gcd
+from typing import TypeAlias
 
 from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.expr import Expr, Number, make
@@ -18,6 +20,7 @@ from matcalc.primitives.reductions import Mean, Sum, Trace
 from matcalc.primitives.structure import Diagonal, DiagonalPart, HCat, Reshape, VCat, Vec
 from matcalc.simplify import (
     completed,
+    effort,
     expansion,
     factors,
     hadamards,
@@ -35,6 +38,7 @@ from matcalc.simplify.terms import Term, assemble, assembled, exact, magnitude, 
 Key = tuple[tuple[Expr, ...], tuple[Expr, ...]]  # scalars and factors
 Terms = dict[Key, Number]
 
+_DEEPEST = 24  # products within each other in which a difference is looked for: a deep net is one in the other
 _LOG = Elementwise(log, 0)
 _TURNABLE = (ADD, _LOG, POWER)  # in which a difference or a quotient may be turned
 SMALL = 16  # nodes of a sum that is joined with the terms around it
@@ -69,15 +73,16 @@ def _summed(operands: tuple[Expr, ...], expand: bool) -> Expr:
     if len(collected) > 1:
         collected = square.one_determinant(expansion.one_sigmoid(collected))
         collected = completed.completed(expansion.hyperbolic(collected), shape)
+    plain = cache(partial(built_sum, collected, shape))
     if expand and 1 < len(collected) <= MOST:
         written = (
-            expansion.written_out(collected, shape)
-            or expansion.over_one_divisor(collected, shape)
-            or expansion.turned_out(collected, shape)
+            expansion.written_out(collected, shape, plain)
+            or expansion.over_one_divisor(collected, shape, plain)
+            or expansion.turned_out(collected, shape, plain)
         )
         if written is not None:
             return written
-    return built_sum(collected, shape)
+    return plain()
 
 
 def _shape(operands: tuple[Expr, ...]) -> Shape:
@@ -184,15 +189,12 @@ def _inside(e: Expr) -> int:
         e = e.args[1]
     if e.op is not ADD:
         return look(e).sums
-    bits = 0
-    for a in e.args:
-        bits |= look(a).sums
-    return bits
+    return _bits(e.args)
 
 
 def _within(inner: Expr, operands: tuple[Expr, ...], bits: list[int]) -> bool:
     """Whether a nested sum may also stand deeper inside another operand, as in ``h + W*s(h)``: then it stays whole."""
-    bit = 1 << (inner.digest % BITS)
+    bit = _bit(inner)
     return look(inner).size > _TINY and any(b & bit for b in bits)
 
 
@@ -246,7 +248,9 @@ def positive(t: Term) -> Term:
 
     Beside another difference, which may take up the minus, a divisor stands the way that comes first.
     """
-    parts = [*t.scalars, *(a for f in t.factors for a in hadamards.commuting((f,)))]
+    parts = [*t.scalars, *[a for f in t.factors for a in (f.args if f.op is HADAMARD else (f,))]]
+    if not any(a.op is POWER or a.op is _LOG for a in parts):
+        return t
     turned = [(a, other) for a in parts if (other := powers.turned_divisor(a)) is not None]
     if turned:
         totals = [a.args[0] if a.op is TRANSPOSE else a for a in (*parts, *t.factors)]
@@ -280,18 +284,61 @@ def _with_exchanged(t: Term, a: Expr, other: Expr) -> Term:
 
 def negated(e: Expr, around: Sequence[Expr]) -> Expr | None:
     """Minus an expression with a difference in it turned round; not ``1 - f(x)``, nor one that also occurs around."""
+    if not e.args:
+        return None
+    found: tuple[Expr | None, int] = None, 0
+    waiting = [_negated(e, _bits(around))]  # within each other, however deep
+    answer = None
+    while waiting:
+        try:
+            inner = waiting[-1].send(answer)
+        except StopIteration as done:
+            answer = found = done.value
+            waiting.pop()
+        else:
+            answer = None
+            waiting.append(_negated(*inner))
+    return found[0]
+
+
+Turning: TypeAlias = Generator[tuple[Expr, int], tuple[Expr | None, int] | None, tuple[Expr | None, int]]
+
+
+def _negated(e: Expr, around: int) -> Turning:
+    """The same for the bits of what is around, and those of them that decided: it holds wherever these are alike.
+
+    So what was found of a part serves the whole, and a network takes time in proportion to its depth. It asks for that
+    of a part by yielding the part with what is around it.
+    """
+    known: tuple[Expr | None, int, int] | None = e.memo.get("negated")
+    if known is not None and around & known[1] == known[2]:
+        return known[0], known[1]
+    found, asked = None, 0
     if e.op is ADD:
-        return None if complemented(e) is not None or occurs(e, around) else flipped(e)
-    if e.op is TRANSPOSE:
-        inner = negated(e.args[0], around)
-        return None if inner is None else transposes.transposed(inner)
-    if e.op is PRODUCT or e.op is HADAMARD or isinstance(e.op, _LINEAR):
+        other = flipped(e) if complemented(e) is None else None
+        if other is not None:
+            asked = _bit(e)
+            found = None if around & asked else other
+    elif e.op is TRANSPOSE:
+        answer = yield e.args[0], around
+        assert answer is not None
+        inner, asked = answer
+        found = None if inner is None else transposes.transposed(inner)
+    elif e.op is PRODUCT or e.op is HADAMARD or isinstance(e.op, _LINEAR):
         for k, a in enumerate(e.args):
-            inner = negated(a, [*around, *e.args[:k], *e.args[k + 1 :]])
+            if not a.args:
+                continue
+            answer = yield a, around | _bits([*e.args[:k], *e.args[k + 1 :]])
+            assert answer is not None
+            inner, decided = answer
+            asked |= decided
             if inner is not None:
-                found = heads.applied(e.op, (*e.args[:k], inner, *e.args[k + 1 :]))
-                return found if term(found).coefficient > 0 else None
-    return None
+                whole = heads.applied(e.op, (*e.args[:k], inner, *e.args[k + 1 :]))
+                found = whole if term(whole).coefficient > 0 else None
+                break
+    if effort.is_whole():
+        e.memo["negated"] = found, asked, around & asked
+    return found, asked
 
 
 def joint(items: list[Term]) -> Expr | None:
@@ -353,8 +400,20 @@ def _has_factor(f: Expr, total: Expr) -> bool:
 
 def occurs(total: Expr, among: Sequence[Expr]) -> bool:
     """Whether a sum occurs in an expression (as told by a bit of its digest)."""
-    bit = 1 << (total.digest % BITS)
+    bit = _bit(total)
     return any(look(a).sums & bit for a in among)
+
+
+def _bit(total: Expr) -> int:
+    return 1 << (total.digest % BITS)
+
+
+def _bits(among: Sequence[Expr]) -> int:
+    """Those of all sums that occur in expressions."""
+    bits = 0
+    for a in among:
+        bits |= look(a).sums
+    return bits
 
 
 def turned_factor(f: Expr) -> tuple[Expr, Expr, Expr] | None:
@@ -405,12 +464,19 @@ def scaled(k: Number, total: Expr) -> Expr | None:
     coefficients = [term(a).coefficient for a in total.args]
     if k == -1 and any(c < 0 for c in coefficients):
         return flipped(total)
+    if k != -1 and not has_numbers(total):
+        return None
     # A larger sum where a number so disappears: (2*a - b)/2 is a - b/2.
     most = 4 * SMALL if any(magnitude(c) != 1 and magnitude(c * k) == 1 for c in coefficients) else SPREAD
     if look(total).size > most:
         return None
     spread = plus(*[products.times(const(k), a) for a in total.args])
     return spread if spread.op is ADD or look(spread).cost < look(total).cost else None
+
+
+def has_numbers(total: Expr) -> bool:
+    """Whether a number can meet one in a sum that it is multiplied into: not in ``a - b``."""
+    return any(magnitude(c) != 1 or not (s or m) for c, s, m in map(term, total.args))
 
 
 def flipped(total: Expr) -> Expr | None:
@@ -459,6 +525,7 @@ __all__ = [
     "Terms",
     "built_sum",
     "flipped",
+    "has_numbers",
     "negated",
     "occurs",
     "plus",

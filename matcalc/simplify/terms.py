@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr, Number, make
-from matcalc.primitives.algebra import ADD, POWER, PRODUCT, TRANSPOSE
+from matcalc.primitives.algebra import POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.leaves import Const, const, number_of
 from matcalc.simplify import transposes
 
@@ -26,6 +26,8 @@ _LONGEST = 24  # products of more factors are not joined with their neighbours: 
 
 def exact(value: Number) -> Number:
     """Whole fractions as integers, so that equal numbers are the same constant."""
+    if type(value) is int:  # as most are; isinstance asks the abstract classes of numbers
+        return value
     return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
@@ -35,33 +37,34 @@ def magnitude(c: Number) -> Number:
 
 def ratio(a: Number, b: Number) -> Number:
     """The quotient, exact where both numbers are."""
+    if type(b) is int and (b == 1 or b == -1):
+        return exact(a * b)
     return a / b if isinstance(a, float) or isinstance(b, float) else exact(Fraction(a) / b)
 
 
 def term(e: Expr) -> Term:
-    """The parts of a simplified expression."""
+    """The parts of a simplified expression; of a sum with a number before it, ``sums.built_sum`` has noted them."""
+    known: Term | None = e.memo.get("term")
+    if known is None:
+        known = e.memo["term"] = _take_apart(e)
+    return known
+
+
+def _take_apart(e: Expr) -> Term:
     op = e.op
     if op is PRODUCT:
-        known: Term | None = e.memo.get("term")
-        if known is None:
-            known = e.memo["term"] = _take_apart(e)
-        return known
+        return _of_product(e)
     if isinstance(op, Const):
         return Term(op.number, (), ())
-    if op is ADD and "term" in e.memo:
-        return e.memo["term"]  # type: ignore[no-any-return]
     if op is TRANSPOSE and e.args[0].op is PRODUCT:
-        known = e.memo.get("term")
-        if known is None:
-            factors = tuple([transposes.transposed(a) for a in reversed(e.args[0].args)])
-            known = e.memo["term"] = Term(1, (), factors if len(factors) <= _LONGEST else (e,))
-        return known
+        factors = tuple([transposes.transposed(a) for a in reversed(e.args[0].args)])
+        return Term(1, (), factors if len(factors) <= _LONGEST else (e,))
     if e.is_scalar:
         return Term(0, (), ()) if op.is_zero else Term(1, (e,), ())
     return Term(0, (), (e,)) if op.is_zero else Term(1, (), (e,))
 
 
-def _take_apart(e: Expr) -> Term:
+def _of_product(e: Expr) -> Term:
     coefficient: Number = 1
     scalars: list[Expr] = []
     factors: list[Expr] = []

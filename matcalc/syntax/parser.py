@@ -41,11 +41,8 @@ def sentences(source: str, names: Names, start: str = "program") -> Sentences:
 def run(tokens: list[Token], builder: Builder, start: str) -> Sentences:
     """Shifts and reduces; each reduction calls the method of its alias."""
     automaton = table()
-    actions, gotos = automaton.actions, automaton.gotos
+    actions, gotos, rules = automaton.actions, automaton.gotos, automaton.rules
     first, last = automaton.starts[start]
-    rules: list[tuple[str, int, Any]] = [
-        (origin, size, getattr(builder, method) if method else None) for origin, size, method in automaton.rules
-    ]
     states, values = [first], list[Any]()
     before: Token | None = None
     for token in (*tokens, Token(END, "", len(builder.source), len(builder.source))):
@@ -63,12 +60,12 @@ def run(tokens: list[Token], builder: Builder, start: str) -> Sentences:
                 values.append(token)
                 break
             origin, size, method = rules[~action]
-            if method is None:
+            if not method:
                 states.pop()
             else:
                 children = values[-size:]
                 del states[-size:], values[-size:]
-                values.append(method(*children))
+                values.append(getattr(builder, method)(*children))
             states.append(gotos[states[-1]][origin])
             if kind == END and states[-1] == last:
                 return values[-1]  # type: ignore[no-any-return]

@@ -90,6 +90,14 @@ def test_every_elementwise_function_has_an_instance():
     assert tested >= set(FUNCTIONS.values())
 
 
+def test_what_leaves_something_unstated_is_no_primitive():
+    class Unstated(Linear):
+        pass
+
+    with pytest.raises(TypeError, match="value"):
+        Unstated()
+
+
 @pytest.mark.parametrize("kind", registry.PRIMITIVES, ids=lambda kind: kind.__name__)
 def test_the_docstring_states_rule_and_shapes(kind):
     lines = [line.split() for line in (kind.__doc__ or "").splitlines()]

@@ -26,6 +26,13 @@ def test_a_divisor_that_is_zero_whatever_the_variables_are() -> None:
         matcalc.gradient("a/(b - b)", "a", "a, b in R").source()
 
 
+def test_a_minus_goes_to_a_difference_however_deep_it_is() -> None:
+    layers = "; ".join(f"g{k} = A*(d .* g{k - 1})" for k in range(1, 600))
+    form = simplify(matcalc.parse(f"g0 = A*(d .* (x - b)); {layers}; -g599").expr)
+    assert "(b - x)" in str(form)
+    assert "-1" not in str(form)
+
+
 def test_a_tower_of_squares_is_factored_at_once() -> None:
     program = "; ".join(["a0 = x + x.*x", *[f"a{i} = a{i - 1}.*a{i - 1}" for i in range(1, 60)], "sum(a59)"])
     n = 2**59
