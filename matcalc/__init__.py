@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         JacobianProduct,
         TransposedProduct,
     )
+    from matcalc.results.solving import NewtonStep
 
     Names = str | Sequence[str]  # "W", "W, b" or ["W", "b"]
 
@@ -125,6 +126,17 @@ def hvp(text: str, wrt: Names, where: str | None = None, *, direction: str | Non
     return _derived(text, where, wrt, "hvp", direction=direction)  # type: ignore[return-value]
 
 
+def newton(
+    text: str, wrt: Names, where: str | None = None, *, at: str | None = None, shift: str | None = None
+) -> NewtonStep:
+    """The Newton step ``H^-1*g`` of a scalar, by the structure of its Hessian H where that has one.
+
+    >>> print(newton("norm2(x)^4", "x"))
+    x/3
+    """
+    return _derived(text, where, wrt, "newton", at=at, shift=shift)  # type: ignore[return-value]
+
+
 def _derived(text: str, where: str | None, wrt: Names, name: str, **options: str | None) -> Derivative:
     from matcalc.results.requests import derived
 
@@ -141,6 +153,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "newton",
     "parse",
     "vjp",
 ]

@@ -31,16 +31,21 @@ examples:
 
 
 _DERIVATIVES: dict[str, tuple[str, tuple[str, ...]]] = {  # help, options
-    "grad": ("the gradient of a scalar expression", ("layout",)),
-    "jacobian": ("the Jacobian, d vec(F) = J*d vec(X)", ("layout", "blocks")),
-    "hessian": ("the Hessian, of several variables in blocks", ("weights", "blocks")),
-    "gauss-newton": ("the Gauss-Newton matrix G = J'*H_loss*J, and H - G", ("at", "net", "blocks")),
+    "grad": ("the gradient of a scalar expression", ("layout", "function")),
+    "jacobian": ("the Jacobian, d vec(F) = J*d vec(X)", ("layout", "blocks", "compressed")),
+    "hessian": ("the Hessian, of several variables in blocks", ("weights", "blocks", "compressed", "gradient")),
+    "gauss-newton": (
+        "the Gauss-Newton matrix G = J'*H_loss*J, and H - G",
+        ("at", "net", "blocks", "compressed", "gradient"),
+    ),
     "differential": ("the differential, linear in dX", ()),
-    "jvp": ("the product J*v with the Jacobian", ("direction",)),
-    "vjp": ("the product J'*u with the transposed Jacobian", ("direction",)),
-    "hvp": ("the product H*v with the Hessian", ("direction",)),
-    "gnvp": ("the product G*v with the Gauss-Newton matrix", ("at", "net", "direction")),
+    "jvp": ("the product J*v with the Jacobian", ("direction", "linearised")),
+    "vjp": ("the product J'*u with the transposed Jacobian", ("direction", "linearised", "function")),
+    "hvp": ("the product H*v with the Hessian", ("direction", "gradient", "linearised")),
+    "gnvp": ("the product G*v with the Gauss-Newton matrix", ("at", "net", "direction", "gradient", "linearised")),
+    "newton": ("the Newton step H^-1*g, with the Hessian H and the gradient g", ("at", "net", "shift", "gradient")),
 }
+_SOURCES = ("python", "torch", "jax", "julia", "matlab", "c")  # the keys of emission.FORMATS
 _ALIASES = {"grad": ("gradient",)}
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -49,6 +54,20 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "direction": {"metavar": "NAMES", "help": "names of the directions, one for each variable (default: v, ...)"},
     "weights": {"metavar": "NAME", "help": "of an expression with m entries: name of the weights of the m Hessians"},
     "blocks": {"action": "store_true", "help": "with --format python: return the blocks, not one matrix"},
+    "compressed": {
+        "action": "store_true",
+        "help": "the small factors in the structure of the matrix, as M in kron(M, I)",
+    },
+    "gradient": {"action": "store_true", "help": "with --format python: return the gradients, too"},
+    "linearised": {
+        "action": "store_true",
+        "help": "with --format python: a function of the variables that gives the function of the direction",
+    },
+    "function": {
+        "action": "store_true",
+        "help": "with --format torch, jax: the value, as a function whose derivative is known to be this closed form",
+    },
+    "shift": {"metavar": "NAME", "help": "a number that is added to the diagonal, as mu in (H + mu*I)^-1*g"},
     "layout": {
         "choices": ("numerator", "denominator"),
         "help": "numerator: the gradient as a row; denominator: the transposed Jacobian (default: each as it is usual)",
@@ -99,13 +118,20 @@ def _derive(arguments: argparse.Namespace, colour: _Colour) -> int:
         reports.append(_judged(result, arguments))
     if arguments.format == "json":
         _print_json(result, reports, arguments)
-    elif arguments.format == "python":
-        blocks = {"blocks": True} if getattr(arguments, "blocks", False) else {}
-        print(result.source(value=arguments.value, **blocks).rstrip("\n"))
+    elif arguments.format in _SOURCES and getattr(arguments, "function", False):
+        print(result.of.source(format=arguments.format, wrt=list(result.variables)).rstrip("\n"))
+    elif arguments.format in _SOURCES:
+        flags = ("blocks", "compressed", "gradient", "linearised")
+        chosen: dict[str, Any] = {name: True for name in flags if getattr(arguments, name, False)}
+        chosen |= {"value": arguments.value, "batch": arguments.batch, "format": arguments.format}
+        print(result.source(**chosen).rstrip("\n"))
+    elif getattr(arguments, "compressed", False):
+        found = result.compressed
+        print(found.latex() if arguments.format == "latex" else found.text(unicode=_unicode(arguments)))
     else:
         _print_formula(result, arguments, colour)
     if arguments.format != "json":
-        stream = sys.stderr if arguments.format in ("latex", "python") else sys.stdout
+        stream = sys.stderr if arguments.format in ("latex", *_SOURCES) else sys.stdout
         for report in reports:
             print(f"\n{report}", file=stream)
     return 0 if all(report.passed for report in reports) else 1
@@ -116,7 +142,7 @@ def _result(arguments: argparse.Namespace, request: str) -> Any:
     from matcalc.results.requests import derived
     from matcalc.results.texts import composed
 
-    options = {name: getattr(arguments, name, None) for name in ("at", "direction", "weights", "layout")}
+    options = {name: getattr(arguments, name, None) for name in ("at", "direction", "weights", "layout", "shift")}
     net = getattr(arguments, "net", None)
     text = _text(arguments)
     if net is not None:
@@ -140,6 +166,8 @@ def _print_json(result: Any, reports: Sequence[Any], arguments: argparse.Namespa
         from matcalc.printing.steps import steps_dict
 
         data["steps"] = steps_dict(result.steps)
+    if getattr(arguments, "compressed", False):
+        data["compressed"] = result.compressed.as_dict()
     names = [name for name, asked in (("check", arguments.check), ("claim", arguments.claim is not None)) if asked]
     data |= {name: report.as_dict() for name, report in zip(names, reports, strict=True)}
     print(json.dumps(data, ensure_ascii=False, indent=2))
@@ -169,7 +197,7 @@ def _print_formula(result: Any, arguments: argparse.Namespace, colour: _Colour) 
             print(steps_latex(result.steps), end="\n\n")
         print(result.latex(head=True, **chosen))
         return
-    unicode = arguments.format == "unicode" or (arguments.format is None and _speaks_unicode())
+    unicode = _unicode(arguments)
     if arguments.steps:
         from matcalc.printing.steps import steps_text
 
@@ -233,6 +261,10 @@ def _text(arguments: argparse.Namespace) -> str:
     except UnicodeDecodeError:
         raise ParseError(f"{arguments.file or 'standard input'} is not text in UTF-8") from None
     return str(arguments.expression).removeprefix(" ")
+
+
+def _unicode(arguments: argparse.Namespace) -> bool:
+    return arguments.format == "unicode" or (arguments.format is None and _speaks_unicode())
 
 
 def _speaks_unicode() -> bool:
@@ -310,13 +342,20 @@ def _parser() -> argparse.ArgumentParser:
         if "net" in names:
             made.add_argument("--loss", metavar="EXPR", help="the loss, instead of EXPR")
 
-    formats = ("text", "unicode", "latex", "python", "json")
+    formats = ("text", "unicode", "latex", *_SOURCES, "json")
     for name, (said, own) in _DERIVATIVES.items():
         made = command(name, _derive, said, *formats, aliases=_ALIASES.get(name, ()))
         options(made, own)
         made.add_argument("--steps", action="store_true", help="show the derivation")
         made.add_argument("--check", action="store_true", help="verify the result by numbers; status 1 if it fails")
         made.add_argument("--value", action="store_true", help="with --format python: return the value, too")
+        made.add_argument(
+            "--batch",
+            action="append",
+            default=[],
+            metavar="NAMES",
+            help="with --format python: these arguments have one more axis, in front, for many items at once",
+        )
         spelling = made.add_argument_group("spelling of the result, all equal in value (default: the shortest)")
         for choice, (values, meaning) in CHOICES.items():
             spelling.add_argument(f"--{choice}", choices=values, help=meaning)

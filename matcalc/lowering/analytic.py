@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from matcalc.lowering.plan import Value
 
 # log|det A|, a Cholesky factor and functions with a kink or a modulus are not; an unknown function need not be.
-_NOT_ANALYTIC = frozenset({"abs", "sign", "relu", "step", "erf", "gelu", "logdet", "unknown", "map"})
+_NOT_ANALYTIC = frozenset({"abs", "sign", "relu", "step", "erf", "gelu", "logdet", "logdet_of", "unknown", "map"})
 
 
 def is_analytic(values: Iterable[Value]) -> bool:

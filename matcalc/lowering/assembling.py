@@ -83,13 +83,18 @@ def _begun(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str
     a = v.args[k]
     if not a.shape:
         w.needs_dtype = True
-        w.lines.append(f"{indent}{name} = np.full({w.shape(v.shape)}, {codes[a].text}, dtype)")
+        entry = codes[a].text
+        if first.scale is not None:
+            entry = f"{codes[a].at(TERM)} * {codes[v.args[first.scale]].at(UNARY)}"
+        w.lines.append(f"{indent}{name} = np.full({w.shape(v.shape)}, {entry}, dtype)")
         return True
     base = a
+    named = w.is_named(base)
     while base.op == "reshape":
         base = base.args[0]
+        named = named or w.is_named(base)
     users = sum(at == k for p in pieces for at in p.operands)
-    if a.shape != first.sizes or base.op in _SHARED or users > 1 or w.is_named(base):
+    if a.shape != first.sizes or base.op in _SHARED or users > 1 or named:
         return False
     text = codes[a].text if a.shape == v.shape else f"{codes[a].at(ATOM)}.reshape({w.shape(v.shape).strip('()')})"
     if base.op not in _BY_ROWS and any(_is_diagonal(p) for p in pieces[1:]):

@@ -1,38 +1,21 @@
-"""Matrix products: the order of a chain, and products with factors that are never formed.
+"""Matrix products: chains (their order is found in ordering.py), and products with factors that are never formed.
 
-The order is found by dynamic programming over a static model of the sizes: a named dimension is large, 1 is 1. So a
-vector end is multiplied first. What a diagonal, constant, repeated, unit, inverse, Kronecker or commutation factor does
+What a diagonal, constant, repeated, unit, inverse, Kronecker or commutation factor does
 to its neighbour is written as scaling, sums, indexing, a solve, small products, or a permutation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
-from zlib import crc32
 
-from matcalc.dims import ONE, Dim
-from matcalc.lowering.elementwise import mul, reciprocal, tightened
+from matcalc.dims import ONE
+from matcalc.expr import Number
+from matcalc.lowering.elementwise import add, mul, reciprocal, scaled, split, tightened
+from matcalc.lowering.ordering import Factor, in_order, is_diagonal_and_outer
 from matcalc.lowering.plan import Plan, Value
 from matcalc.lowering.totals import inner, total
 
 _LONGEST_SEARCHED = 16  # factors; a longer chain is taken from its vector end, or from the left
-_LARGE = 100
-
-
-class Factor(NamedTuple):
-    """A value with the orientation that it has in the product."""
-
-    value: Value
-    rows: Dim
-    cols: Dim
-
-
-def weight(size: Dim) -> int:
-    """The number that stands for a dimension where operations are counted: names are large and different."""
-    if size is ONE:
-        return 1
-    return max(1, size.evaluate({name: _LARGE + crc32(name.encode()) % 10 for name in size.names}))
 
 
 def chain(plan: Plan, factors: Sequence[Factor]) -> Value:
@@ -43,7 +26,30 @@ def chain(plan: Plan, factors: Sequence[Factor]) -> Value:
             parts[-2:] = [multiply(plan, parts[-2], parts[-1])]
         else:
             parts[:2] = [multiply(plan, parts[0], parts[1])]
-    return _searched(plan, parts).value
+    return in_order(plan, parts, multiply).value
+
+
+def scaled_chain(plan: Plan, scalars: Sequence[Value], coefficient: Number, product: Value) -> Value:
+    """A product of matrices times numbers, which go to its smallest operand; ``A'*A`` stays as it is: it costs half."""
+    if not scalars and coefficient == 1:
+        return product
+    if product.op == "outer":
+        u, v = product.args
+        return plan.value("outer", (scaled_chain(plan, scalars, coefficient, u), v), product.shape)
+    if product.op == "dot" and product.rank == 2 and product.args[0] is not plan.transpose(product.args[1]):
+        args = list(product.args)
+        k = min((0, 1), key=lambda k: _entries(plan, args[k]))
+        if 4 * _entries(plan, args[k]) < _entries(plan, product):
+            args[k] = scaled_chain(plan, scalars, coefficient, args[k])
+            return plan.value("dot", tuple(args), product.shape)
+    return mul(plan, [*scalars, product], shape=product.shape, coefficient=coefficient)
+
+
+def _entries(plan: Plan, v: Value) -> int:
+    n = 1
+    for d in v.shape:
+        n *= plan.weight(d)
+    return n
 
 
 def _spelled_out(plan: Plan, factors: Sequence[Factor]) -> list[Factor]:
@@ -65,75 +71,6 @@ def _spelled_out(plan: Plan, factors: Sequence[Factor]) -> list[Factor]:
         else:
             out.append(f)
     return out
-
-
-def _searched(plan: Plan, parts: list[Factor]) -> Factor:
-    """The cheapest order, by dynamic programming over the segments of the chain."""
-    count = len(parts)
-    if count == 2:
-        return _remembered(plan, parts, multiply(plan, parts[0], parts[1]))
-    cost: dict[tuple[int, int], int] = {(i, i): 0 for i in range(count)}
-    cut: dict[tuple[int, int], int] = {}
-    sizes = [weight(f.rows) for f in parts] + [weight(parts[-1].cols)]
-    kinds: dict[tuple[int, int], str] = {(i, i): _kind(f.value) for i, f in enumerate(parts)}
-    for length in range(2, count + 1):
-        for i in range(count - length + 1):
-            j = i + length - 1
-            kinds[i, j] = "diag" if kinds[i, j - 1] == kinds[j, j] == "diag" else ""
-            if _key(parts[i : j + 1]) in plan.segments:
-                cost[i, j] = 0
-                continue
-            best = None
-            for k in range(i, j):
-                here = cost[i, k] + cost[k + 1, j]
-                here += _price(kinds[i, k], kinds[k + 1, j], sizes[i], sizes[k + 1], sizes[j + 1])
-                if best is None or here < best:
-                    best, cut[i, j] = here, k
-            cost[i, j] = best or 0
-    done: dict[tuple[int, int], Factor] = {(i, i): f for i, f in enumerate(parts)}
-    stack = [(0, count - 1)]
-    while stack:
-        i, j = stack[-1]
-        if (i, j) in done:
-            stack.pop()
-            continue
-        known = plan.segments.get(_key(parts[i : j + 1]))
-        if known is not None:
-            done[i, j] = Factor(known, parts[i].rows, parts[j].cols)
-            continue
-        k = cut[i, j]
-        missing = [s for s in ((i, k), (k + 1, j)) if s not in done]
-        if missing:
-            stack.extend(missing)
-        else:
-            done[i, j] = _remembered(plan, parts[i : j + 1], multiply(plan, done[i, k], done[k + 1, j]))
-    return done[0, count - 1]
-
-
-def _key(parts: Sequence[Factor]) -> tuple[object, ...]:
-    return tuple([(f.value, f.rows is ONE) for f in parts])
-
-
-def _remembered(plan: Plan, parts: Sequence[Factor], result: Factor) -> Factor:
-    plan.segments[_key(parts)] = result.value
-    return result
-
-
-def _kind(v: Value) -> str:
-    return v.op if v.op in ("diag", "inv", "unit", "full", "commutation") else ""
-
-
-def _price(left: str, right: str, rows: int, inside: int, cols: int) -> int:
-    """Operations of one product."""
-    if left == "diag" or right == "diag":
-        return rows if left == right else rows * cols
-    if "unit" in (left, right) or "commutation" in (left, right):
-        return rows * cols
-    if left == "inv" or right == "inv":
-        return inside**3 + rows * inside * cols
-    if "full" in (left, right):
-        return rows * inside if cols == 1 else inside * cols if rows == 1 else rows * cols
-    return rows * inside * cols
 
 
 def multiply(plan: Plan, a: Factor, b: Factor) -> Factor:
@@ -160,7 +97,7 @@ def _product(plan: Plan, a: Factor, b: Factor) -> Value:
     if mirrored is not None:
         return plan.transpose(mirrored)
     if a.rows is ONE:
-        return plan.value("dot", (x, y), y.shape[1:])
+        return plan.value("dot", (y, x) if y in plan.symmetric else (x, y), y.shape[1:])
     if b.cols is ONE:
         return plan.value("dot", (x, y), x.shape[:1])
     return plan.value("dot", (x, y), (x.shape[0], y.shape[1]))
@@ -191,8 +128,18 @@ def _special(plan: Plan, a: Factor, b: Factor) -> Value | None:
         return mul(plan, [x.args[0], total(plan, y, 0)], shape=y.shape[1:])
     if x.op == "unit" and a.rows is ONE and not vector:
         return plan.value("block", (y, x.args[0]), y.shape[1:], "at", "all")
-    if x.op == "inv":
+    if x.op == "inv" and not is_diagonal_and_outer(y.args[0] if y.op == "T" else y):
         return solve(plan, x.args[0], y)
+    low = _diagonal_and_outer(plan, x)
+    if low is not None:  # (diag(e) + u*v')*Y = e .* Y + u*(v'*Y)
+        entries, u, v = low
+        row = _product(plan, Factor(v, ONE, a.cols), b)
+        spread = plan.newaxis(entries, 1) if entries.shape and not vector else entries
+        coefficient, rest = split(plan, u)
+        if rest is entries:  # e .* (Y + v'*Y)
+            return mul(plan, [spread, add(plan, [y, scaled(plan, coefficient, row)], y.shape)], shape=y.shape)
+        other = mul(plan, [row, u], shape=u.shape) if vector else _outer(plan, u, row)
+        return add(plan, [mul(plan, [spread, y], shape=y.shape), other], y.shape)
     if x.op == "commutation":
         rows, cols = x.attrs
         if vector:
@@ -202,6 +149,34 @@ def _special(plan: Plan, a: Factor, b: Factor) -> Value | None:
     if x.op == "kron":
         return _kronecker(plan, x, y, vector)
     return None
+
+
+def _diagonal_and_outer(plan: Plan, x: Value) -> tuple[Value, Value, Value] | None:
+    """e, u and v of a matrix ``diag(e) + u*v'``."""
+    turned = x.op == "T"
+    x = x.args[0] if turned else x
+    if not is_diagonal_and_outer(x):
+        return None
+    if x.op == "mul":
+        (array,), (coefficient, count) = [a for a in x.args if a.shape], x.attrs
+        above, below = [a for a in x.args[:count] if a is not array], x.args[count:]
+        number = mul(plan, above, below, shape=(), coefficient=coefficient)
+        found = _diagonal_and_outer(plan, array)
+        assert found is not None
+        entries, u = (mul(plan, [number, a], shape=a.shape) for a in found[:2])
+        return (entries, found[2], u) if turned else (entries, u, found[2])
+    if x.op == "add_diagonal":
+        (u, v), entries = x.args[0].args, x.args[1]
+        return (entries, v, u) if turned else (entries, u, v)
+    parts = [scaled(plan, -1 if minus else 1, a) for a, minus in zip(x.args, x.attrs[0], strict=True)]
+    at = [a.op for a in x.args].index("dense")
+    entries = scaled(plan, -1 if x.attrs[0][at] else 1, x.args[at].args[0].args[0])
+    u, v = plan.full(plan.one, x.shape[:1]), parts[1 - at]
+    if not v.shape:
+        v = plan.full(v, x.shape[1:])
+    elif v.op == "newaxis":
+        u, v = v.args[0], u
+    return (entries, v, u) if turned else (entries, u, v)
 
 
 def solve(plan: Plan, a: Value, b: Value) -> Value:

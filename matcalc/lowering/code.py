@@ -74,11 +74,15 @@ def _pieces(template: str) -> tuple[tuple[str, str, bool], ...]:
     return tuple(out)
 
 
+_MODULES = {"xp": Code("np", ATOM), "rt": Code("rt", ATOM)}  # unless the slots say otherwise
+
+
 def fill(template: str, slots: Mapping[str, Code]) -> Code:
     """The template with code in its slots, in brackets where need be."""
     out = ""
     for text, slot, tight in _pieces(template):
         out += text
         if slot:
-            out += "np" if slot == "xp" else "rt" if slot == "rt" else slots[slot].at(ATOM if tight else 0)
+            code = slots[slot] if slot in slots else _MODULES[slot]
+            out += code.at(ATOM if tight else 0)
     return Code(out, ATOM)

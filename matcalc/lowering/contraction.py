@@ -12,9 +12,9 @@ from typing import NamedTuple
 from matcalc.dims import ONE
 from matcalc.expr import Number
 from matcalc.lowering import elementwise as ew
-from matcalc.lowering.chains import Factor as Link
-from matcalc.lowering.chains import multiply, weight
-from matcalc.lowering.plan import ArrayShape, Plan, Value
+from matcalc.lowering.chains import multiply
+from matcalc.lowering.ordering import Factor as Link
+from matcalc.lowering.plan import MODELS, ArrayShape, Plan, Value
 from matcalc.lowering.tensors import Axes, Axis, Factor, Term, volume, without_repeats
 from matcalc.lowering.totals import inner, total
 
@@ -44,7 +44,7 @@ def operands(plan: Plan, term: Term) -> Operands:
             pair = _contracted(plan, factors, order)
             if len(pair) == 2 and pair[0][0] is pair[1][0] and {*pair[0][1], *pair[1][1]} - order.keys():
                 return Operands(pair, ew.mul(plan, scalars, shape=(), coefficient=coefficient))
-        k = min(range(len(factors)), key=lambda k: _volume(factors[k][1]))
+        k = min(range(len(factors)), key=lambda k: _volume(plan, factors[k][1]))
         v, axes = factors[k]
         factors[k] = (times_number(plan, v, scalars, coefficient), axes)
     return Operands(_contracted(plan, factors, order), plan.one)
@@ -55,8 +55,11 @@ def _contracted(plan: Plan, factors: list[Factor], order: dict[Axis, int]) -> li
         factors = _cheapest_pair_joined(plan, factors, order)
     if len(factors) == 1:
         return factors
-    search = _Search(factors, order)
+    search = _Search(plan, factors, order)
     left, right = search.best(search.all)
+    if len(factors) > 2 and plan.sizes is None and not plan.by_size:
+        tree = search.tree(search.all)
+        plan.by_size = any(_Search(plan, factors, order, model).tree(search.all) != tree for model in MODELS[:2])
     return [search.contracted(plan, left), search.contracted(plan, right)]
 
 
@@ -115,21 +118,21 @@ def _windowed(plan: Plan, factor: Factor, term: Term) -> Factor:
     return v, axes
 
 
-def _volume(axes: Axes) -> int:
+def _volume(plan: Plan, axes: Axes) -> int:
     n = 1
     for a in axes:
-        n *= weight(a.size)
+        n *= plan.weight(a.size)
     return n
 
 
 class _Search:
     """The cheapest order of contraction, over the subsets of the factors (sets of bits)."""
 
-    def __init__(self, factors: Sequence[Factor], order: dict[Axis, int]) -> None:
+    def __init__(self, plan: Plan, factors: Sequence[Factor], order: dict[Axis, int], model: int = 0) -> None:
         self.factors, self.order = factors, order
         self.all = (1 << len(factors)) - 1
         axes = list(dict.fromkeys([*order, *[a for _, held in factors for a in held]]))
-        self._weights = [weight(a.size) for a in axes]
+        self._weights = [plan.weight(a.size, model) for a in axes]
         self._kept = sum(1 << k for k, a in enumerate(axes) if a in order)
         bit = {a: 1 << k for k, a in enumerate(axes)}
         self._held = [sum(bit[a] for a in held) for _, held in factors]
@@ -188,6 +191,13 @@ class _Search:
         a, b = a & self._kept, b & self._kept
         return not a or not b or a < (b & -b) or b < (a & -a)
 
+    def tree(self, s: int) -> frozenset[int]:
+        """The subsets that are contracted on the way to ``s``."""
+        if s & (s - 1) == 0:
+            return frozenset()
+        left, right = self.best(s)
+        return self.tree(left) | self.tree(right) | {s}
+
     def contracted(self, plan: Plan, s: int) -> Factor:
         if s & (s - 1) == 0:
             return self.factors[s.bit_length() - 1]
@@ -206,12 +216,12 @@ def _cheapest_pair_joined(plan: Plan, factors: list[Factor], order: dict[Axis, i
         for a in held:
             holders.setdefault(a, []).append(k)
     pairs = {(i, j) for at in holders.values() for i, j in pairwise(at)}
-    smallest = sorted(range(len(factors)), key=lambda k: _volume(factors[k][1]))[:2]
+    smallest = sorted(range(len(factors)), key=lambda k: _volume(plan, factors[k][1]))[:2]
 
     def gain(pair: tuple[int, int]) -> tuple[int, tuple[int, int]]:
         a, b = (factors[k][1] for k in pair)
         left = [c for c in dict.fromkeys(a + b) if c in order or users[c] > (c in a) + (c in b)]
-        return _volume(tuple(left)) - _volume(a) - _volume(b), pair
+        return _volume(plan, tuple(left)) - _volume(plan, a) - _volume(plan, b), pair
 
     i, j = min(pairs, key=gain) if pairs else (min(smallest), max(smallest))
     rest = [f for k, f in enumerate(factors) if k not in (i, j)]

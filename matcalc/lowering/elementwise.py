@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import combinations
 
 from matcalc.dims import ONE
 from matcalc.errors import ArgumentError
@@ -27,6 +28,9 @@ def split(plan: Plan, v: Value) -> tuple[Number, Value]:
     if v.op == "mul" and v.attrs[0] != 1:
         coefficient, count = v.attrs
         return coefficient, _product(plan, 1, v.args[:count], v.args[count:], v.shape)
+    if v.op == "newaxis":
+        coefficient, vector = split(plan, v.args[0])
+        return coefficient, plan.newaxis(vector, v.attrs[0])
     return 1, v
 
 
@@ -67,7 +71,11 @@ def add(plan: Plan, terms: Iterable[Value], shape: ArrayShape) -> Value:
     if 2 <= len(numbers) < len(parts):  # first all that are numbers: one pass over the array
         parts = [p for p in parts if p[1].shape]
         parts.append((1, _sum(plan, numbers, ())))
-    dense = _sum(plan, parts, _common(v.shape for _, v in parts)) if parts else None
+    if _are_columns([v for _, v in parts]):
+        vectors = [(c, e) for (c, _), e in zip(parts, _without_axis([v for _, v in parts]), strict=True)]
+        dense: Value | None = plan.newaxis(_sum(plan, vectors, _common(e.shape for _, e in vectors)), 1)
+    else:
+        dense = _sum(plan, parts, _common(v.shape for _, v in parts)) if parts else None
     if dense is not None and len(key) > 1:
         plan.sums[key] = dense
     if diagonals:
@@ -132,7 +140,12 @@ def _sum(plan: Plan, parts: Sequence[tuple[Number, Value]], shape: ArrayShape) -
 
 
 def _add_node(plan: Plan, terms: Sequence[tuple[bool, Value]], shape: ArrayShape) -> Value:
-    return plan.commutative("add", tuple(v for _, v in terms), shape, tuple(s for s, _ in terms))
+    values, signs = tuple([v for _, v in terms]), tuple([s for s, _ in terms])
+    if True in signs and not plan.is_known_sum(values, shape, signs):
+        opposite = tuple([not s for s in signs])
+        if plan.is_known_sum(values, shape, opposite):
+            return scaled(plan, -1, plan.commutative("add", values, shape, opposite))
+    return plan.commutative("add", values, shape, signs)
 
 
 def _reuse_stable(plan: Plan, parts: list[tuple[Number, Value]]) -> None:
@@ -195,8 +208,22 @@ def mul(
         entries_shape = _common(v.shape for v in [diagonal, *others, *under])
         return plan.diag(mul(plan, [diagonal, *others], under, shape=entries_shape, coefficient=coefficient), shape[0])
     coefficient = as_number(coefficient)
+    if _are_columns([*above, *below]):
+        over, under = _without_axis(above), _without_axis(below)
+        entries = _product(plan, coefficient, over, under, _common(v.shape for v in [*over, *under]))
+        return tightened(plan, plan.newaxis(entries, 1), shape)
     together = _common(v.shape for v in [*above, *below])
     return tightened(plan, _product(plan, coefficient, above, below, together), shape)
+
+
+def _are_columns(values: Sequence[Value]) -> bool:
+    """Whether these are numbers and columns of one length, so that they are computed as vectors."""
+    columns = [v for v in values if v.shape]
+    return bool(columns) and all(v.op == "newaxis" and v.attrs[0] == 1 for v in columns)
+
+
+def _without_axis(values: Sequence[Value]) -> list[Value]:
+    return [v.args[0] if v.shape else v for v in values]
 
 
 def _times(a: Number, b: Number, inverted: bool) -> Number:
@@ -222,7 +249,7 @@ def _product(
 ) -> Value:
     if not above and not below:
         return plan.const(coefficient)
-    above, below = _by_size(plan, above), _by_size(plan, below)
+    above, below = _by_size(plan, _with_known_pairs(plan, above, coefficient)), _by_size(plan, below)
     if coefficient == 1 and len(above) == 1 and not below:
         return above[0]
     numbers = [v for v in above if not v.shape]
@@ -236,6 +263,20 @@ def _product(
         coefficient = 1
     above, below = _in_groups(plan, above), _in_groups(plan, below)
     return plan.commutative("mul", (*above, *below), shape, coefficient, len(above))
+
+
+def _with_known_pairs(plan: Plan, factors: Sequence[Value], coefficient: Number) -> Sequence[Value]:
+    """The factors with two of them as the product that exists already, where that leaves one product less."""
+    arrays = [v for v in factors if v.shape]
+    parts = [a for v in arrays for a in (v.args if v.op == "mul" and v.attrs == (1, 2) else (v,))]
+    if not 3 - (coefficient != 1) <= len(parts) <= _TERMS_IN_A_LINE:
+        return factors
+    for i, j in combinations(range(len(parts)), 2):
+        pair = (parts[i], parts[j])
+        known = plan.known_product(pair, _common(v.shape for v in pair))
+        if known is not None and known not in arrays and len(parts) - 1 <= len(arrays):
+            return [*(v for v in factors if not v.shape), known, *(v for k, v in enumerate(parts) if k not in (i, j))]
+    return factors
 
 
 def _in_groups(plan: Plan, factors: list[Value]) -> list[Value]:
@@ -352,6 +393,8 @@ def function(plan: Plan, name: str, x: Value) -> Value:
         return plan.full(function(plan, name, x.args[0]), x.shape)
     if x.op == "spread":
         return plan.spread(function(plan, name, x.args[0]), x.attrs[0], x.shape)
+    if x.op == "newaxis":
+        return plan.newaxis(function(plan, name, x.args[0]), x.attrs[0])
     if name == "log":
         found = _stable_log(plan, x)
         if found is not None:

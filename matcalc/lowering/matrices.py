@@ -6,14 +6,14 @@ from typing import Any
 
 from matcalc.dims import ONE
 from matcalc.expr import Expr
-from matcalc.facts import POSITIVE, SPD, has
+from matcalc.facts import POSITIVE, SPD, SYMMETRIC, has
 from matcalc.lowering import elementwise as ew
 from matcalc.lowering.chains import inverse
 from matcalc.lowering.plan import Value
 from matcalc.lowering.templates import slots_numbered, with_axis
 from matcalc.lowering.totals import diagonal_part, inner, total
 from matcalc.lowering.walk import Lowering, Rules, array_shape, ruled
-from matcalc.primitives import matrix, reductions, softmax
+from matcalc.primitives import algebra, matrix, products, reductions, softmax
 
 RULES: Rules = {}
 
@@ -100,13 +100,33 @@ def _norm1(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
 
 @ruled(RULES, matrix.Inv)
 def _inv(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
-    return inverse(low.plan, args[0]) if args[0].shape and not node.is_scalar else ew.reciprocal(low.plan, args[0])
+    if not args[0].shape or node.is_scalar:
+        return ew.reciprocal(low.plan, args[0])
+    _note(low, node.args[0], args[0])
+    return inverse(low.plan, args[0])
+
+
+def _note(low: Lowering, e: Expr, v: Value) -> None:
+    """Keeps the formula of a matrix of which a function is taken, and whether it is positive definite."""
+    waiting = [(e, v)]
+    while waiting:
+        e, v = waiting.pop()
+        if v.op == "T":
+            e, v = algebra.transpose(e), v.args[0]
+        low.plan.formulas.setdefault(v, e)
+        if has(e, SPD):
+            low.plan.definite.add(v)
+        elif has(e, SYMMETRIC):
+            low.plan.factored_symmetric.add(v)
+        if v.op == "kron" and isinstance(e.op, products.Kron):
+            waiting.extend(zip(e.args, v.args, strict=True))
 
 
 @ruled(RULES, matrix.Det)
 def _det(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
     if node.args[0].is_scalar:
         return args[0]
+    _note(low, node.args[0], args[0])
     return low.plan.value("det", tuple(args), (), has(node, POSITIVE))
 
 
@@ -118,6 +138,7 @@ def _logdet(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
     if a.op == "diag":
         entries = ew.tightened(plan, a.args[0], a.shape[:1])
         return total(plan, ew.function(plan, "log", ew.function(plan, "abs", entries)))
+    _note(low, node.args[0], a)
     return plan.value("logdet", (a,), (), has(node.args[0], SPD))
 
 

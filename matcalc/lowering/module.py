@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from matcalc.dims import ONE, Dim, shape_text
+from matcalc.dims import ONE, Dim, dim, shape_text
 from matcalc.expr import Expr
+from matcalc.lowering import staged
 from matcalc.lowering.analytic import is_analytic
 from matcalc.lowering.code import ATOM, SUM, TERM, Code, dim_code
+from matcalc.lowering.entrance import Taken, as_they_are, entrance, guarded, limited, parameters
+from matcalc.lowering.lifetimes import MANY, freed, written
 from matcalc.lowering.maps import Derivative
 from matcalc.lowering.names import Names
 from matcalc.lowering.numpy_source import LINE, Writer
 from matcalc.lowering.plan import VIEWS, ArrayShape, Value, reachable
+from matcalc.lowering.planned import Planned
 from matcalc.lowering.signature import Binding, bindings
 from matcalc.lowering.walk import array_shape
 
@@ -33,48 +38,59 @@ class Module(NamedTuple):
     shown: tuple[str, ...]  # the names of arguments as the user gives them, sizes last
     codes: tuple[str, ...]  # their identifiers
     functions: dict[tuple[str, int | Derivative], str]  # unknown functions by name and derivative -> identifier
+    given: tuple[str, ...] = ()  # sizes among the arguments
+    sizes: tuple[str, ...] = ()  # on which the best order of operations depends, if it does
+    entered: str = ""  # what runs (entrance.py); with sizes it calls the function planned for them
+    recipe: Any = None  # from which it is planned for other sizes
 
 
 def numpy_module(
-    name: str,
-    title: str,
-    arguments: Sequence[tuple[str, ArrayShape]],
-    results: Sequence[tuple[str, Expr, Value]],
-    leaves: Mapping[str, Value],
-    preferred: Mapping[Value, str],
-    limit: int | None = None,
+    planned: Planned,
     measured: Sequence[Value] = (),
+    given_sizes: Sequence[str] | None = None,
+    ignored: Collection[str] = (),
 ) -> Module:
-    """The module with the function ``name`` that gives the results, a tuple where there are several.
+    """The module with a function that gives the results, a tuple where there are several.
 
-    ``measured``  values of maps that the caller gives, whose arrays show sizes that no argument does
+    ``measured``     values of maps that the caller gives, whose arrays show sizes that no argument does
+    ``given_sizes``  for arguments that have been checked: the sizes among them
+    ``ignored``      further keywords that a call may give
     """
+    _, title, arguments, results, leaves, preferred, limit, closures, batch, by_size = planned
     names = Names()
-    wanted_name = name
-    name = names.take(name)
+    name = names.take(planned.name)
     taken = [Argument(shown, names.take(shown), shape) for shown, shape in arguments]
     writer = Writer(names, {**preferred, **{v: label for label, _, v in results if len(results) > 1}})
     for argument in taken:
         if argument.shown in leaves:
             writer.bind(leaves[argument.shown], argument.code)
-    values = [v for _, _, v in results]
-    limits = _limits(writer, [a.shape for a in taken], values, limit)
+    values = [v for _, _, v in (*results, *(r for c in closures for r in c.results))]
+    limits = _limits(writer, [a.shape for a in taken], values, limit) if given_sizes is None else []
+    for size in given_sizes or ():
+        writer.size(dim(size))
     sources = bindings([a.shape for a in taken])
     shown = _measured(writer, measured, sources)
-    codes = writer.write(values)
-    returned = _returned(writer, results, codes)
+    returned = _returned(writer, results, written(writer, values, len(values))) if not closures else None
+    if returned is None:
+        codes, functions, shared = staged.write(writer, values[: len(results)], closures, leaves)
+        returned = _with_closures(writer, results, codes, functions, shared)
+    if len(results) > MANY:
+        writer.lines = freed(writer.lines, writer.matrices(), returned)
     needed = [size for size in writer.sizes if size not in sources and size not in shown]  # which no argument shows
     maps = _telling(values, needed) if needed and not measured else []
     if maps:
-        module = numpy_module(wanted_name, title, arguments, results, leaves, preferred, limit, maps)
+        module = numpy_module(planned, maps, given_sizes, ignored)
         if len(module.shown) < len(taken) + len(needed):
             return module
     given = [(size, writer.sizes[size]) for size in needed]
     analytic = is_analytic(reachable(values))
 
     lines = ["import numpy as np", "", "from matcalc.lowering import runtime as rt", ""]
-    lines += _types(taken)
+    if writer.needs_lapack:
+        lines[2:3] = ["from matcalc.lowering import lapack", *lines[2:3]]
+    lines += _types([*(a.shape for a in taken), *(shape for c in closures for _, shape in c.arguments)])
     options = (f", {tuple(size for size, _ in given)!r}" if given else "") + (", analytic=True" if analytic else "")
+    options += f", batch={tuple(batch)!r}" if batch else ""
     if taken or given:
         lines += _listed(
             "arguments = rt.Signature({",
@@ -85,18 +101,38 @@ def numpy_module(
     if writer.functions:
         wanted = [_wanted(f, order, code) for (f, order), code in writer.functions.items()]
         lines += ["", f"# To be given, functions of an array: {', '.join(wanted)}"]
-    lines += ["", "", *_listed(f"def {name}(", [*(a.code for a in taken), *(code for _, code in given)], "):")]
-    lines += _docstring(title, taken, given, results)
-    lines += _checks(taken, given, sources, writer)
-    lines += limits
-    lines += writer.lines
-    lines += returned
+    codes_taken = [*(a.code for a in taken), *(code for _, code in given)]
+    docstring = _docstring(title, taken, given, results, closures, batch)
+    header = ["", "", *_listed(f"def {name}(", codes_taken, "):"), *docstring]
+    checks = _checks(taken, given, sources, writer) if given_sizes is None else []
+    source = [*lines, *header, *checks, *_sizes(taken, given, sources, writer), *limits, *writer.lines, *returned]
+    ordering = [size for size in sources if not batch or size != _length(taken, batch).name]
+    body, by_size = [*writer.lines, *returned], by_size and bool(ordering)
+    if by_size:
+        for size in ordering:
+            writer.size(dim(size))
+        key = ", ".join(writer.sizes[size] for size in (*ordering, *(size for size, _ in given)))
+        body = [f"    return _planned[{key},]({', '.join(codes_taken)})"]
+    entered: list[str] = []
+    if given_sizes is None:
+        unused = frozenset(n for n in ignored if not hasattr(builtins, n) and names.take(n) == n)
+        weak = as_they_are(values) if not by_size and any(a.shape for a in taken) else set()
+        plain = [a.code for a in taken if not a.shape and leaves.get(a.shown) in weak]
+        what = Taken(taken, given, unused, plain)
+        read = _sizes(taken, given, sources, writer)
+        needed_sizes = dict(_needed_sizes(writer, sources))
+        entered = [*lines, "", "", *_listed(f"def {name}(", parameters(what), "):"), *docstring]
+        entered += entrance(what, sources, needed_sizes, read, writer.needs_dtype)
+        entered += [*limited(limits, limit), *guarded(body)]
     return Module(
-        "\n".join(lines) + "\n",
+        "\n".join(source) + "\n",
         name,
         (*(a.shown for a in taken), *(size for size, _ in given)),
-        (*(a.code for a in taken), *(code for _, code in given)),
+        tuple(codes_taken),
         dict(writer.functions),
+        tuple(size for size, _ in given),
+        (*ordering, *(size for size, _ in given)) if by_size else (),
+        "\n".join(entered) + "\n" if entered else "",
     )
 
 
@@ -164,8 +200,8 @@ def _wanted(name: str, order: int | Derivative, code: str) -> str:
     return code if shown == code else f"{code} ({_quoted(shown)})"
 
 
-def _types(taken: Sequence[Argument]) -> list[str]:
-    if any(a.shape for a in taken):
+def _types(shapes: Sequence[ArrayShape]) -> list[str]:
+    if any(shapes):
         return ["ndarray, floats = np.ndarray, (np.dtype(np.float64), np.dtype(np.float32))"]
     return []
 
@@ -188,14 +224,20 @@ def _docstring(
     taken: Sequence[Argument],
     given: Sequence[tuple[str, str]],
     results: Sequence[tuple[str, Expr, Value]],
+    closures: Sequence[staged.Closure] = (),
+    batch: Sequence[str] = (),
 ) -> list[str]:
     out = (title or "Generated by matcalc.").splitlines()
     described = [f"{a.code:<8} {_described(a.shape)}" + (f"  ({a.shown})" if a.shown != a.code else "") for a in taken]
     described += [f"{code:<8} a dimension, a whole number" for _, code in given]
     if described:
         out += ["", "Arguments", *(f"  {line}" for line in described)]
-    out += ["", "Result" if len(results) == 1 else "Results, as a tuple"]
-    out += [f"  {label:<8} {_described_result(e, v)}" for label, e, v in results]
+    out += ["", "Result" if len(results) + len(closures) == 1 else "Results, as a tuple"]
+    out += [f"  {label:<8} {_described_result(e, v, bool(batch))}" for label, e, v in results]
+    out += [f"  {c.name:<8} a function: {_described_closure(c)}" for c in closures]
+    if batch:
+        many = [a.code for a in taken if a.shown in batch]
+        out += ["", f"A batch: the first axis of {', '.join(many)}, and of all results, counts its items."]
     out += ["", "Vectors are one-dimensional arrays. float32 stays float32; integers become float64."]
     lines = [f"    {_quoted(line)}".rstrip() for line in out]
     return [f'    """{lines[0].lstrip()}', *lines[1:], '    """']
@@ -214,7 +256,19 @@ def _described(shape: ArrayShape) -> str:
     return f"shape ({sizes},)" if len(shape) == 1 else f"shape ({sizes})"
 
 
-def _described_result(e: Expr, v: Value) -> str:
+def _described_closure(c: staged.Closure) -> str:
+    taken = "; ".join(f"{shown}, {_described(shape)}" for shown, shape in c.arguments)
+    return f"{c.title} for {taken}" if taken else c.title
+
+
+def _length(taken: Sequence[Argument], batch: Sequence[str]) -> Dim:
+    """The length of the batch."""
+    return next(a.shape[0] for a in taken if a.shown in batch)
+
+
+def _described_result(e: Expr, v: Value, batch: bool = False) -> str:
+    if batch:
+        return f"{_described(v.shape)}, for each item in {shape_text(e.shape)}"
     if v.shape != array_shape(e) and v.shape:
         return f"{_described(v.shape)}, a stack of {v.shape[0]}, each in {shape_text(e.shape)}"
     if e.is_scalar:
@@ -227,7 +281,7 @@ def _checks(
 ) -> list[str]:
     """The usual case tested in one expression; everything else is read, checked and explained by the signature."""
     if not taken and not given:
-        return ["    dtype = np.dtype(float)"] if writer.needs_dtype else []
+        return []
     read = dict(given)  # how a size is read from the arguments as they come
     for size, b in sources.items():
         read[size] = _read(b, taken, read).at(ATOM)
@@ -251,6 +305,14 @@ def _checks(
     if numbers:
         kind = f"{first}.dtype.type" if first else "np.float64"
         out += ["    else:", f"        {', '.join(numbers)} = {', '.join(f'{kind}({c})' for c in numbers)}"]
+    return out
+
+
+def _sizes(
+    taken: Sequence[Argument], given: Sequence[tuple[str, str]], sources: Mapping[str, Binding], writer: Writer
+) -> list[str]:
+    """The precision and the sizes that the code uses."""
+    out = []
     if writer.needs_dtype:
         out.append(f"    dtype = {taken[0].code}.dtype" if taken else "    dtype = np.dtype(float)")
     for size, code in _needed_sizes(writer, sources):
@@ -303,24 +365,71 @@ def _tests(
     return test + "".join(f" and {a.code}.shape[{axis}] == {text}" for axis, text in now.items()), late
 
 
-def _returned(writer: Writer, results: Sequence[tuple[str, Expr, Value]], codes: Sequence[Code]) -> list[str]:
-    """The return statement. What is given back shares no memory with an argument or another result."""
-    bases: set[Value] = set()
+def _with_closures(
+    writer: Writer,
+    results: Sequence[tuple[str, Expr, Value]],
+    codes: Sequence[Code],
+    written: Sequence[staged.Written],
+    shared: Collection[Value],
+) -> list[str]:
+    """The functions of later arguments, which share the values that were computed before, and the return statement."""
+    out: list[str] = []
+    for w in written:
+        out += ["", *_listed(f"    def {w.name}(", w.arguments, "):")]
+        out += [f'        """{_quoted(_described_closure(w.closure))}"""', *staged.checks(writer, w)]
+        last = [f"    {line}" for line in _returned(writer, w.closure.results, w.results, shared)]
+        many = len(w.results) > MANY
+        out += [*(freed(w.lines, w.matrices, last, " " * 8) if many else w.lines), *last]
+    found = _results(writer, results, codes, shared)
+    return [*out, "", *_tuple([*found, *(w.name for w in written)])]
+
+
+def _returned(
+    writer: Writer,
+    results: Sequence[tuple[str, Expr, Value]],
+    codes: Sequence[Code],
+    shared: Collection[Value] = (),
+) -> list[str]:
+    """The return statement. What is given back shares no memory with an argument or another result, or with
+    ``shared``."""
+    return _tuple(_results(writer, results, codes, shared))
+
+
+def _results(
+    writer: Writer, results: Sequence[tuple[str, Expr, Value]], codes: Sequence[Code], shared: Collection[Value]
+) -> list[str]:
+    bases: set[Value] = {_base(v) for v in shared}
     out = []
     for (_, e, v), code in zip(results, codes, strict=True):
-        base = v
-        while base.op in VIEWS or base.op == "unknown":
-            base = base.args[0]
+        base = _base(v)
         text = code.text
         if not v.shape:
-            text = f"float({code.text})" if v.weak else code.text
-        elif base.op in ("arg", "map") or base in bases or v.op in ("diagonal", "spread", "dense"):
+            text = f"float({code.text})" if v.weak else f"{code.text}[()]" if v.op == "assemble" else code.text
+        elif base.op in ("arg", "map") or base in bases or _is_shown(v):
             text = f"{code.at(ATOM)}.copy()"
             code = Code(text, ATOM)
         bases.add(base)
         if e.is_row and v.rank == 1:
             text = f"{Code(text, code.level if text == code.text else ATOM).at(ATOM)}[None, :]"
         out.append(text)
+    return out
+
+
+def _base(v: Value) -> Value:
+    """The value whose memory it may share."""
+    while v.op in VIEWS or v.op == "unknown":
+        v = v.args[0]
+    return v
+
+
+def _is_shown(v: Value) -> bool:
+    """Whether it is a part or a repetition of what it shares its memory with."""
+    while v.op in VIEWS and v.op not in ("diagonal", "spread", "repeats"):
+        v = v.args[0]
+    return v.op in ("diagonal", "spread", "repeats", "dense")
+
+
+def _tuple(out: Sequence[str]) -> list[str]:
     if len(", ".join(out)) <= LINE:
         return [f"    return {', '.join(out)}"]
     comma = "," if len(out) > 1 else ""

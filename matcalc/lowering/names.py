@@ -8,6 +8,7 @@ from unicodedata import normalize
 RESERVED = (
     "np",
     "rt",
+    "lapack",
     "ndarray",
     "floats",
     "dtype",
@@ -19,6 +20,8 @@ RESERVED = (
     "max",
     "print",
     "self",
+    "ValueError",
+    "IndexError",
 )
 
 

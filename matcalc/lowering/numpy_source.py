@@ -5,15 +5,17 @@ A value that is used once is written into the line of its user, as far as lines 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from matcalc.dims import Dim
+from matcalc.lowering import in_place
 from matcalc.lowering.assembling import assembled, name_shared, put
 from matcalc.lowering.code import ATOM, SUM, TERM, Code, dim_code
 from matcalc.lowering.maps import Derivative
 from matcalc.lowering.names import Names
 from matcalc.lowering.plan import ArrayShape, Value
-from matcalc.lowering.spellings import SPELLINGS, known_function
+from matcalc.lowering.spellings import SPELLINGS, Spelling, known_function
 
 LINE = 100  # characters of a statement before an operand gets a name of its own
 
@@ -21,10 +23,14 @@ LINE = 100  # characters of a statement before an operand gets a name of its own
 _FREE = frozenset({"arg", "const", "size", "index", "pi"})
 
 
+_FACTORS = frozenset({"cholesky", "symmetric", "lu"})
+
+
 class Writer:
     """Writes the statements that compute values; ``lines`` holds them."""
 
     width = LINE
+    reuses = True  # whether matrices may be written over operands that nothing needs any more
 
     def __init__(self, names: Names, preferred: Mapping[Value, str] | None = None) -> None:
         self.names = names
@@ -33,9 +39,12 @@ class Writer:
         self.constants: list[str] = []  # statements outside the function: numbers that take a computation
         self.sizes: dict[str, str] = {}  # dimension -> its name in the code, as they are needed
         self.needs_dtype = False
+        self.needs_lapack = False
         self.functions: dict[tuple[str, int | Derivative], str] = {}
         self._code: dict[Value, Code] = {}
+        self.at_once: frozenset[Value] = frozenset()  # values that are computed as soon as they can be
         self._count = 0
+        self._uses = in_place.Uses((), _needs, ())
         self._safe: list[tuple[Value, Value]] = []  # indices that run from at least 1, with their upper limits
 
     def bind(self, v: Value, name: str) -> None:
@@ -67,13 +76,18 @@ class Writer:
     def write(self, roots: Sequence[Value], indent: str = "    ") -> list[Code]:
         """Writes all that the roots need; gives their code."""
         order, uses = self._schedule(roots)
+        self._uses, outer = in_place.Uses(order, _needs, roots), self._uses
         pending: dict[Value, Code] = {}  # written into the line of the one user to come
         for v in order:
+            over = in_place.target(v, self._uses) if self.reuses else None
+            if over is not None:
+                self._code[v] = self._written_over(v, over, pending, indent)
+                continue
             if v.op == "loop":
-                self._code[v] = self._loop(v, indent)
+                self._code[v] = self.loop(v, indent)
                 continue
             if v.op == "assemble":
-                self._code[v] = self._assembled(v, pending, indent)
+                self._code[v] = self.assemble(v, pending, indent)
                 continue
             code = self._spell(v, pending, indent)
             free = code.level == ATOM and (v.op in _FREE or (v.op in ("T", "newaxis") and v.args[0] not in pending))
@@ -81,11 +95,33 @@ class Writer:
                 self._code[v] = code
             elif v.weak and not _varies(v):  # known once and for all
                 self._code[v] = self._constant(code) if "(" in code.text or len(code.text) > 30 else code
-            elif uses[v] == 1:
+            elif uses[v] == 1 and v not in self.at_once:
                 pending[v] = code
             else:
                 self._code[v] = self._assign(v, code, indent)
+        self._uses = outer
         return [pending.get(r) or self._code[r] for r in roots]
+
+    def _written_over(self, v: Value, over: Value, pending: dict[Value, Code], indent: str) -> Code:
+        """Writes ``v`` into the array of an operand."""
+        wanted = self.preferred.get(v)
+        if over in pending:
+            code = pending.pop(over)
+            name = self.names.take(wanted or f"t{self._next()}")
+            self.lines.append(indent + self.assignment(name, code.text))
+        else:
+            name = self._code[over].text
+            if wanted:
+                self.lines.append(f"{indent}{self.names.take(wanted)} = {name}")
+                name = self.lines[-1].split()[0]
+        codes = {a: pending.get(a) or self._code[a] for a in v.args if a is not over}
+        self.lines += [indent + line for line in in_place.statements(self, v, over, name, codes)]
+        self._uses.compute(v)
+        return Code(name, ATOM)
+
+    def matrices(self) -> set[str]:
+        """The names of matrices, arguments among them."""
+        return {c.text for v, c in self._code.items() if v.rank > 1 and c.level == ATOM and c.text.isidentifier()}
 
     def assigned(self, v: Value) -> str:
         """Writes a value under a name."""
@@ -94,26 +130,44 @@ class Writer:
             code = self._code[v] = self._assign(v, code, "    ")
         return code.text
 
+    def spelling(self, v: Value) -> Spelling:
+        """What writes the operation of a value; another language or array library has its own."""
+        return SPELLINGS.get(v.op, known_function)
+
     def _spell(self, v: Value, pending: dict[Value, Code], indent: str) -> Code:
-        spelling = SPELLINGS.get(v.op, known_function)
+        spelling = self.spelling(v)
         while True:
             code = spelling(self, v, [pending.get(a) or self._code[a] for a in v.args])
-            if len(code.text) <= LINE:
+            if len(code.text) <= self.width:
                 return code
             longest = max((a for a in v.args if a in pending), key=lambda a: len(pending[a].text), default=None)
             if longest is None or len(pending[longest].text) < 12:
                 return code
             self._code[longest] = self._assign(longest, pending.pop(longest), indent)
 
-    def _assembled(self, v: Value, pending: dict[Value, Code], indent: str) -> Code:
+    def assemble(self, v: Value, pending: dict[Value, Code], indent: str) -> Code:
         name = self.names.take(self.preferred.get(v) or "out")
         codes = {a: pending.pop(a) if a in pending else self._code[a] for a in v.args}
         assembled(self, v, codes, name, indent)
         return Code(name, ATOM)
 
+    @contextmanager
+    def nested(self) -> Iterator[list[str]]:
+        """Statements of a function within: they know all that was computed before, and leave nothing behind."""
+        outer, code = self.lines, self._code
+        self.lines, self._code = [], dict(code)
+        try:
+            yield self.lines
+        finally:
+            self.lines, self._code = outer, code
+
     def is_named(self, v: Value) -> bool:
         """Whether a value has a name, under which others may still need it."""
         return v in self._code
+
+    def is_dead(self, v: Value, user: Value) -> bool:
+        """Whether a value has an array of its own, which nothing needs after ``user``."""
+        return (in_place.is_fresh(v) or v.op == "loop") and self._uses.ends(v, user)
 
     def assign(self, v: Value, code: Code, indent: str) -> Code:
         """A name of its own for a value that is used once."""
@@ -121,9 +175,15 @@ class Writer:
         return self._code[v]
 
     def _assign(self, v: Value, code: Code, indent: str) -> Code:
-        name = self.names.take(self.preferred.get(v) or f"t{self._next()}")
-        self.lines.append(f"{indent}{name} = {code.text}")
+        wanted = self.preferred.get(v) or ("factor" if v.op in _FACTORS else f"t{self._next()}")
+        name = self.names.take(wanted)
+        self.lines.append(indent + self.assignment(name, code.text))
+        self._uses.compute(v)
         return Code(name, ATOM)
+
+    def assignment(self, name: str, text: str) -> str:
+        """The statement that gives a name to a value."""
+        return f"{name} = {text}"
 
     def _next(self) -> int:
         self._count += 1
@@ -131,7 +191,7 @@ class Writer:
 
     def _constant(self, code: Code) -> Code:
         name = self.names.take(f"C{len(self.constants) + 1}")
-        self.constants.append(f"{name} = {code.text}")
+        self.constants.append(self.assignment(name, code.text))
         return Code(name, ATOM)
 
     def _schedule(self, roots: Sequence[Value]) -> tuple[list[Value], dict[Value, int]]:
@@ -148,22 +208,23 @@ class Writer:
                 order.append(v)
             elif v not in seen and v not in self._code:
                 seen.add(v)
-                needs = v.args if v.op != "loop" else _outside(v)
+                needs = _needs(v)
                 for a in needs:
                     uses[a] = uses.get(a, 0) + (1 if v.op != "loop" else 2)
                 stack.append((v, needs))
                 stack.extend([(a, None) for a in reversed(needs)])
         return order, uses
 
-    def _loop(self, v: Value, indent: str) -> Code:
+    def loop(self, v: Value, indent: str) -> Code:
         index, body, lower, upper = v.args
         first, last = self._code[lower], self._code[upper]
-        stack = bool(v.attrs)  # an array of the values for each index, else their sum
+        stack, by_rows = v.attrs == ("stack",), v.attrs[:1] == ("rows",)  # else the sum of the values for each index
         name, counter = self.names.take("out" if stack else "total"), self.names.take(index.attrs[0])
         start = "0.0" if not v.shape else self.zeros(v.shape)
         self.lines.append(f"{indent}{name} = {start}")
         stop = f"{last.at(SUM)} + 1" if upper.op != "const" else str(upper.attrs[0] + 1)
-        self.lines.append(f"{indent}for {counter} in range({first.text}, {stop}):")
+        over = f"rt.row_blocks({first.text}, {v.attrs[1]})" if by_rows else f"range({first.text}, {stop})"
+        self.lines.append(f"{indent}for {counter} in {over}:")
         outer = self._code
         self._code = {e: code for e, code in outer.items() if index not in e.indices}
         self._code[index] = Code(counter, ATOM)
@@ -181,7 +242,10 @@ class Writer:
             (code,) = self.write([body], indent + "    ")
             text = code.at(TERM)
             sign, text = ("-", text[1:]) if text.startswith("-") and code.level > SUM else ("+", text)
-            self.lines.append(f"{indent}    {name} = {name} {sign} {text}")
+            if by_rows:
+                self.lines.append(f"{indent}    {name} {sign}= {text}")
+            else:
+                self.lines.append(f"{indent}    {name} = {name} {sign} {text}")
         self._safe.pop()
         self._code = outer
         return Code(name, ATOM)
@@ -195,7 +259,12 @@ class Writer:
         return any(i is index and upper is size for i, upper in self._safe)
 
 
-def _outside(loop: Value) -> tuple[Value, ...]:
+def _needs(v: Value) -> tuple[Value, ...]:
+    """What must be there before a value is written."""
+    return v.args if v.op != "loop" else outside(v)
+
+
+def outside(loop: Value) -> tuple[Value, ...]:
     """What a loop needs that is computed before it: its bounds and all that does not depend on its index."""
     index, body, lower, upper = loop.args
     found: dict[Value, None] = {lower: None, upper: None}
@@ -209,7 +278,7 @@ def _outside(loop: Value) -> tuple[Value, ...]:
         if index not in v.indices:
             found[v] = None
         else:
-            stack.extend(v.args if v.op != "loop" else _outside(v))
+            stack.extend(v.args if v.op != "loop" else outside(v))
     found.pop(index, None)
     return tuple(found)
 

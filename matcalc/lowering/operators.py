@@ -7,9 +7,11 @@ from typing import Any
 
 from matcalc.dims import ONE, dim
 from matcalc.expr import Expr
+from matcalc.facts import NONNEGATIVE, SYMMETRIC, has
 from matcalc.lowering import elementwise as ew
-from matcalc.lowering.chains import Factor, chain
+from matcalc.lowering.chains import chain, scaled_chain
 from matcalc.lowering.maps import derivative
+from matcalc.lowering.ordering import Factor
 from matcalc.lowering.plan import ArrayShape, Plan, Value
 from matcalc.lowering.totals import inner
 from matcalc.lowering.walk import Lowering, Rules, array_shape, meet, ruled
@@ -24,7 +26,12 @@ RULES: Rules = {}
 
 @ruled(RULES, leaves.Var, leaves.Differential)
 def _variable(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
-    return low.plan.argument(low.names[node], array_shape(node))
+    v = low.plan.argument(low.names[node], array_shape(node))
+    if has(node, NONNEGATIVE):
+        low.plan.nonnegative.add(v)
+    if v.rank == 2 and has(node, SYMMETRIC):
+        low.plan.symmetric.add(v)
+    return v
 
 
 @ruled(RULES, leaves.Const)
@@ -105,12 +112,7 @@ def _product(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
         if node.is_scalar:
             return ew.mul(plan, scalars, shape=meet(scalars), coefficient=coefficient)
         return ew.mul(plan, [*scalars, plan.diag(plan.one, order)], shape=(order, order), coefficient=coefficient)
-    found = chain(plan, factors)
-    if found.op == "outer" and (scalars or coefficient != 1):  # a number goes to the smallest operand
-        u, v = found.args
-        u = ew.mul(plan, [*scalars, u], shape=u.shape, coefficient=coefficient)
-        return plan.value("outer", (u, v), found.shape)
-    return ew.mul(plan, [*scalars, found], shape=found.shape, coefficient=coefficient)
+    return scaled_chain(plan, scalars, coefficient, chain(plan, factors))
 
 
 @ruled(RULES, algebra.Hadamard)

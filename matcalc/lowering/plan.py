@@ -8,13 +8,16 @@ are never written out where they meet an operation that knows better: diagonal m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeAlias
+from zlib import crc32
 
 from matcalc.dims import ONE, Dim
 from matcalc.errors import LimitError
-from matcalc.expr import Number
+from matcalc.expr import Expr, Number
 
 ArrayShape: TypeAlias = tuple[Dim, ...]
 
@@ -31,7 +34,7 @@ VIEWS = frozenset(
 class Value:
     """One operation with its operands; built by :meth:`Plan.value` only."""
 
-    __slots__ = ("args", "attrs", "indices", "loops", "op", "shape", "weak")
+    __slots__ = ("args", "attrs", "indices", "later", "loops", "op", "shape", "weak")
     op: str
     args: tuple[Value, ...]
     attrs: tuple[Any, ...]
@@ -39,6 +42,7 @@ class Value:
     weak: bool  # a Python number made of constants and sizes: it takes the precision of what it meets
     indices: frozenset[Value]  # of enclosing loops, that it depends on
     loops: int  # how deep loops are nested within it
+    later: bool  # whether it depends on later arguments (staged.py)
 
     @property
     def rank(self) -> int:
@@ -50,17 +54,44 @@ class Value:
 
 _NONE: frozenset[Value] = frozenset()
 
+MODELS = range(1, 6)
+_LARGE = 100
+_APART = (1000, 10, 200, 3)
+
+
+@lru_cache(maxsize=1024)
+def _supposed(name: str, model: int) -> int:
+    mark = crc32(f"{name}{model or ''}".encode())
+    return _LARGE + mark % 10 if model == 0 else _APART[mark % 4] + (mark >> 2) % 4
+
 
 class Plan:
     """The interned values of one function."""
 
-    def __init__(self, subgradient: bool = False) -> None:
+    def __init__(self, subgradient: bool = False, sizes: Mapping[str, int] | None = None) -> None:
         self.subgradient = subgradient  # whether the reciprocal of a norm is 0 where the norm is
+        self.sizes = sizes  # the dimensions, where they are known
+        self.by_size = False  # whether another order of operations would be chosen for other dimensions
+        self.later: frozenset[str] = frozenset()  # arguments of functions within (staged.py)
         self._known: dict[tuple[Any, ...], Value] = {}
         self.sums: dict[tuple[Any, ...], Value] = {}  # by their terms (elementwise.py)
         self._commutative: dict[tuple[Any, ...], Value] = {}
-        self.segments: dict[tuple[Any, ...], Value] = {}  # parts of product chains that exist (chains.py)
+        # Parts of chains of products (ordering.py): those that exist, and whether as the transpose; how many chains
+        # have each; and those that are worth more than they cost, since several chains have them.
+        self.segments: dict[tuple[Any, ...], tuple[Value, bool]] = {}
+        self.chains: Counter[tuple[Any, ...]] = Counter()
+        self.popular: Mapping[tuple[Any, ...], int] = {}
+        # What is known of values: arguments that are symmetric matrices, matrices that are positive definite and
+        # symmetric, arrays whose entries are not negative, and the formulas of matrices of which a function is taken.
+        self.symmetric: set[Value] = set()
+        self.definite: set[Value] = set()
+        self.factored_symmetric: set[Value] = set()  # symmetric ones of which a function is taken
+        self.nonnegative: set[Value] = set()
+        self.formulas: dict[Value, Expr] = {}
         self.one = self.const(1)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def value(self, op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> Value:
         key = (op, args, shape, attrs, tuple(map(type, attrs)))
@@ -70,7 +101,7 @@ class Plan:
                 raise LimitError(f"the function needs more than {MOST_VALUES} operations")
             found = Value()
             found.op, found.args, found.attrs, found.shape = op, args, attrs, shape
-            found.weak = not shape and op not in ("arg", "loop") and all(a.weak for a in args)
+            found.weak = not shape and op not in ("arg", "loop", "assemble") and all(a.weak for a in args)
             indices = _NONE.union(*[a.indices for a in args]) if args else _NONE
             if op == "index":
                 indices = frozenset({found})
@@ -79,6 +110,10 @@ class Plan:
                 indices = (body.indices - {index}) | lower.indices | upper.indices
             found.indices = indices
             found.loops = max([a.loops for a in args], default=0) + (op == "loop")
+            if self.later:
+                found.later = any(a.later for a in args) if args else op == "arg" and attrs[0] in self.later
+            else:
+                found.later = False
             if found.loops > DEEPEST_LOOPS:
                 raise LimitError(f"indexed sums are nested more than {DEEPEST_LOOPS} deep")
             self._known[key] = found
@@ -86,15 +121,31 @@ class Plan:
 
     def commutative(self, op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> Value:
         """A sum or a product: the one that exists already where it differs in the order of operands only."""
-        if op == "add":
-            marks = zip(args, *attrs, strict=True)
-        else:
-            marks = zip(args, [at < attrs[1] for at in range(len(args))], strict=True)
-        key = (op, shape, tuple(sorted([(id(v), mark) for v, mark in marks])), attrs[0] if op == "mul" else None)
+        key = _in_any_order(op, args, shape, *attrs)
         found = self._commutative.get(key)
         if found is None:
             found = self._commutative[key] = self.value(op, args, shape, *attrs)
         return found
+
+    def known_product(self, factors: tuple[Value, ...], shape: ArrayShape) -> Value | None:
+        """The elementwise product of factors, if it exists."""
+        return self._commutative.get(_in_any_order("mul", factors, shape, 1, len(factors)))
+
+    def is_known_sum(self, terms: tuple[Value, ...], shape: ArrayShape, signs: tuple[bool, ...]) -> bool:
+        """Whether the sum of terms with these signs (True for minus) exists."""
+        return _in_any_order("add", terms, shape, signs) in self._commutative
+
+    # Sizes
+
+    def weight(self, size: Dim, model: int = 0) -> int:
+        """The number that stands for a dimension where operations are counted.
+
+        A dimension that is not known counts as large (model 0), or as one of sizes far apart (the other models).
+        """
+        if size is ONE:
+            return 1
+        known = self.sizes or {}
+        return max(1, size.evaluate({name: known.get(name) or _supposed(name, model) for name in size.names}))
 
     # Leaves
 
@@ -141,7 +192,7 @@ class Plan:
     # Views
 
     def transpose(self, a: Value) -> Value:
-        if a.rank < 2:
+        if a.rank < 2 or a in self.symmetric:
             return a
         if a.op == "T":
             return a.args[0]
@@ -197,21 +248,34 @@ class Plan:
         return self.value("call", args, shape, template, analytic)
 
 
+def _in_any_order(op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> tuple[Any, ...]:
+    if op == "add":
+        marks = zip(args, *attrs, strict=True)
+    else:
+        marks = zip(args, [at < attrs[1] for at in range(len(args))], strict=True)
+    return op, shape, tuple(sorted([(id(v), mark) for v, mark in marks])), attrs[0] if op == "mul" else None
+
+
 # The operations, with their attributes in brackets. Their NumPy spelling is in spellings.py.
 #
 # leaves         arg[name] const[number] size[dimension] pi index[name]
 # elementwise    add[signs] mul[coefficient, how many are factors: the others divide] pow, and known functions by name;
 #                cosigmoid (1 - sigmoid), unknown[name, order]
-# products       dot outer inner (of matrices) solve kron
-# reductions     sum[axis] norm trace det[known to be positive] logdet[known to be positive definite]
+# products       dot outer inner (of matrices) solve kron; rows (vectors as the rows of a matrix)
+#                symmetric_dot (of a symmetric matrix and a vector)
+#                plus_outers (number, matrix, rows, rows: number*matrix + rows'*rows)
+# reductions     sum[axis] products_summed[axis] (of the entries of two matrices) norm trace
+#                det[known to be positive] logdet[known to be positive definite]
 # structured     full diag spread[axis] unit inv commutation[m, n]; dense: such a one that must be written out
 # rearranging    T newaxis[axis] reshape (by rows) swap (of two axes of three) diagonal block[at, all or range]
-#                concat[axis] flip add_diagonal axes[their order] expand[for each axis, whether it is there]
-#                repeats[letters of the axes, of which some are the same]
+#                concat[axis] flip[how many axes in front stay, if any] add_diagonal axes[their order]
+#                expand[for each axis, whether it is there] repeats[letters of the axes, of which some are the same]
+# by LAPACK      cholesky symmetric lu[formula] inverse[formula], and what is asked of a factor (factorisations.py)
 # with structure assemble[pieces, whether they fill it] (assembling.py) matmul (of batches of matrices)
 #                stack[axis, whether shapes differ]
 # numbers        position (an index from 1 as one from 0) whole (a checked whole number) within (a checked limit)
-# others         loop (index, body, lower, upper) and call[template, whether analytic]
+# others         loop (index, body, lower, upper)[stack, or nothing for a sum], over blocks of rows (index, body,
+#                matrix, matrix)[rows, how many at least]; rows_of and call[template, whether analytic]
 
 
 def reachable(roots: Iterable[Value], stop: Callable[[Value], bool] | None = None) -> list[Value]:

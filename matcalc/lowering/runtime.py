@@ -5,7 +5,8 @@ Everything keeps the precision of its argument; complex numbers are taken where 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from matcalc.lowering.erf import erf
 from matcalc.lowering.signature import Signature
 
 Array = Any
+Axes: TypeAlias = int | tuple[int, ...] | None
 
 _FLOAT = np.dtype(float)
 
@@ -21,10 +23,10 @@ _FLOAT = np.dtype(float)
 _LARGEST = {"d": 709.0, "f": 88.0}
 
 
-def sigmoid(t: Array) -> Array:
+def sigmoid(t: Array, out: Array | None = None) -> Array:
     """``1/(1 + exp(-t))``, to full relative accuracy and without overflow."""
     if isinstance(t, np.ndarray) and t.ndim:  # operators turn an array without axes into a number
-        z = -t
+        z = np.negative(t, out)
         largest = _LARGEST.get(z.dtype.char)
         if largest is not None:  # real
             np.minimum(z, largest, out=z)
@@ -70,11 +72,11 @@ def norm2(a: Array) -> Array:
     return np.sqrt(v.dot(v))
 
 
-def _largest(x: Array, axis: int | None) -> Array:
+def _largest(x: Array, axis: Axes) -> Array:
     return (x.real if x.dtype.kind == "c" else x).max(axis, keepdims=True)
 
 
-def softmax(x: Array, axis: int | None = None) -> Array:
+def softmax(x: Array, axis: Axes = None) -> Array:
     """``exp(x)/sum(exp(x))`` along the axis."""
     e = x - _largest(x, axis)
     np.exp(e, out=e)
@@ -82,7 +84,7 @@ def softmax(x: Array, axis: int | None = None) -> Array:
     return e
 
 
-def logsumexp(x: Array, axis: int | None = None) -> Array:
+def logsumexp(x: Array, axis: Axes = None) -> Array:
     """``log(sum(exp(x)))`` along the axis."""
     if axis is None:
         top = (x.real if x.dtype.kind == "c" else x).max()
@@ -90,39 +92,49 @@ def logsumexp(x: Array, axis: int | None = None) -> Array:
     tops = _largest(x, axis)
     tops = np.where(np.isfinite(tops), tops, 0)
     with np.errstate(divide="ignore"):  # a column of -inf
-        return np.log(np.exp(x - tops).sum(axis)) + tops.reshape(-1)
+        return np.log(np.exp(x - tops).sum(axis)) + tops.squeeze(axis)
 
 
-def log_softmax(x: Array, axis: int | None = None) -> Array:
+def log_softmax(x: Array, axis: Axes = None) -> Array:
     """``x - logsumexp(x)`` along the axis."""
     shifted = x - _largest(x, axis)
     return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
 
 
-def argmax(x: Array, axis: int | None = None) -> Array:
+def argmax(x: Array, axis: Axes = None) -> Array:
     """Equal shares of 1 at the largest entries, else 0."""
     hit = (x == x.max(axis, keepdims=True)).astype(x.dtype)
     hit /= hit.sum(axis, keepdims=True)
     return hit
 
 
-def unit(position: int, size: int, dtype: Any) -> Array:
+def unit(position: Any, size: int, dtype: Any) -> Array:
+    """A column of zeros with a 1 at a position; for an array of positions the rows are these."""
+    if isinstance(position, np.ndarray):
+        return (position[:, None] == np.arange(size)).astype(dtype)
     out = np.zeros(size, dtype)
     out[position] = 1
     return out
 
 
-def whole(k: Any) -> int:
-    """The integer that a number is."""
+def whole(k: Any) -> Any:
+    """The integer that a number is, or the integers that an array holds."""
+    if isinstance(k, np.ndarray):
+        return np.array([whole(item) for item in k.tolist()], int)
     number = k.real if isinstance(k, complex) else k
     if number != number or int(number) != k:
         raise ArgumentError(f"an index, an exponent or a limit of a sum is {k}, which is no whole number")
     return int(number)
 
 
-def position(index: Any, size: int) -> int:
-    """The index, counted from 1, as NumPy counts."""
+def position(index: Any, size: int) -> Any:
+    """The index, or an array of them, counted from 1, as NumPy counts."""
     at = whole(index)
+    if isinstance(at, np.ndarray):
+        wrong = at[(at < 1) | (at > size)]
+        if wrong.size:
+            raise ArgumentError(f"index {wrong[0]} is outside 1..{size}")
+        return at - 1
     if not 1 <= at <= size:
         raise ArgumentError(f"index {at} is outside 1..{size}")
     return at - 1
@@ -142,7 +154,56 @@ def add_diagonal(a: Array, entries: Array) -> Array:
     return out
 
 
-_SMALL = 4000  # entries that are computed one by one sooner than arrays are prepared for BLAS
+_BLOCK = 2**16  # entries of a block of rows: half a MiB
+
+
+def row_blocks(a: Array, least: int) -> Iterator[slice]:
+    """The rows of a large matrix, as many at a time as fit into the cache, and at least ``least``."""
+    step = max(least, _BLOCK // max(1, a.shape[1]))
+    for start in range(0, len(a), step):
+        yield slice(start, start + step)
+
+
+_SMALL = 1000  # entries that are computed one by one sooner than better ways are prepared
+
+
+def products_summed(a: Array, b: Array, axis: int) -> Array:
+    """``(a*b).sum(axis)`` of matrices, without the products."""
+    if a.size < _SMALL or a.dtype.kind == "c":
+        return (a * b).sum(axis)
+    return np.vecdot(a, b) if axis == 1 else np.einsum("ij,ij->j", a, b)
+
+
+_ORDER = 128  # of a matrix from which on SciPy's BLAS is loaded for it
+
+
+def symmetric_dot(a: Array, x: Array) -> Array:
+    """``a*x`` for a symmetric matrix, of which one triangle is read."""
+    if len(a) < _ORDER or a.dtype.char not in "fd":
+        return a.dot(x)
+    from scipy.linalg.blas import dsymv, ssymv
+
+    return (dsymv if a.dtype.char == "d" else ssymv)(1, a.T if a.flags.c_contiguous else a, x)
+
+
+def plus_outers(number: Any, a: Array, left: Array, right: Array, over: bool = False) -> Array:
+    """``number*a + left'*right``: ``left`` and ``right`` have few rows, vectors whose outer products are added.
+
+    ``over``  whether it may be written over ``a``
+    """
+    if len(a) < _ORDER or a.dtype.char not in "fd":
+        out = left.T.dot(right)
+        out += number * a
+        return out
+    from scipy.linalg.blas import dgemm, sgemm
+
+    gemm = dgemm if a.dtype.char == "d" else sgemm
+    if a.flags.c_contiguous:  # in the order of Fortran everything is transposed
+        return gemm(1, right.T, left, number, a.T, overwrite_c=over).T
+    return gemm(1, left.T, right, number, a, overwrite_c=over)
+
+
+_FEW = 4000  # entries that are computed one by one sooner than arrays are prepared for BLAS
 
 
 def outer(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -150,10 +211,44 @@ def outer(a: Array, b: Array, out: Array | None = None) -> Array:
     if out is None:
         shape = (*np.broadcast_shapes(a.shape[:-1], b.shape[:-1]), a.shape[-1], b.shape[-1])
         out = np.empty(shape, np.result_type(a, b))
-    if out.size < _SMALL:
+    if out.size < _FEW:
         return np.multiply(a[..., None], b[..., None, :], out=out)
+    if a.shape[-1] * b.shape[-1] < _FEW:  # many small ones
+        if max(a.ndim, b.ndim) < out.ndim - 1:  # einsum repeats no operand along the axes of the result
+            a = np.broadcast_to(a, (*out.shape[:-2], a.shape[-1]))
+        return np.einsum("...i,...j->...ij", a, b, out=out)
     half = b * 0.5
     return np.matmul(np.stack((a, a), -1), np.stack((half, half), -2), out=out)
+
+
+def later(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    """A later argument as an array of the precision of the first ones.
+
+    Raises   ArgumentError when it is complex and they are not, or of another shape
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc" or (array.dtype.kind == "c" and dtype.kind != "c"):
+        raise ArgumentError(f"{name} holds {array.dtype}, where {dtype} is computed with")
+    if array.shape != shape:
+        hint = f"pass {name}.ravel()" if len(shape) == 1 and array.ndim == 2 and 1 in array.shape else ""
+        raise ArgumentError(f"{name} must have shape {shape}, but its shape is {array.shape}", hint=hint)
+    return array.astype(dtype, copy=False) if shape else dtype.type(array)
+
+
+_BLOCK = 2**18  # bytes of temporaries that stay in the cache
+
+
+def matmul_scaled(a: Array, d: Array, b: Array) -> Array:
+    """``a*(d.*b)`` for matrices of which some are stacks: large ones in blocks of items."""
+    items = [x for x in (a, d, b) if x.ndim > 2]
+    count, step = len(items[0]), max(1, _BLOCK // max(1, b.itemsize * b.shape[-2] * b.shape[-1]))
+    if count <= step:
+        return np.matmul(a, d * b)
+    out = np.empty((count, a.shape[-2], b.shape[-1]), np.result_type(a, d, b))
+    for k in range(0, count, step):
+        x, y, z = (m[k : k + step] if m.ndim > 2 else m for m in (a, d, b))
+        np.matmul(x, y * z, out=out[k : k + step])
+    return out
 
 
 def too_large(shape: tuple[int, ...], dtype: Any, limit: int) -> LimitError:
@@ -186,6 +281,16 @@ def khatri_rao(a: Array, b: Array) -> Array:
     return (a[:, None, :] * b).reshape(-1, a.shape[1])
 
 
+def of_each(function: Any, batch: tuple[bool, ...], *args: Array) -> Array:
+    """The values of a function of single arrays for each item of those arguments that are a batch."""
+    length = len(next(a for a, many in zip(args, batch, strict=True) if many))
+    if not length:
+        raise ArgumentError("of an empty batch the sizes of what a function gives are not known")
+    return np.stack([
+        function(*[a[k] if many else a for a, many in zip(args, batch, strict=True)]) for k in range(length)
+    ])
+
+
 def pinv(t: Any) -> Any:
     """The pseudo-inverse of a number."""
     return 1 / t if t != 0 else t
@@ -194,12 +299,12 @@ def pinv(t: Any) -> Any:
 def adjugate(a: Array) -> Array:
     """The transpose of the matrix of cofactors; by singular values, so that singular matrices have theirs."""
     u, s, vt = np.linalg.svd(a)
-    size = len(s)
-    before, after = np.ones(size, a.dtype), np.ones(size, a.dtype)
-    np.cumprod(s[:-1], out=before[1:])
-    np.cumprod(s[:0:-1], out=after[1:])
+    before, after = np.ones(s.shape, a.dtype), np.ones(s.shape, a.dtype)
+    np.cumprod(s[..., :-1], -1, out=before[..., 1:])
+    np.cumprod(s[..., :0:-1], -1, out=after[..., 1:])
     sign = np.sign(np.linalg.det(u) * np.linalg.det(vt))
-    return (vt.T * (sign * before * after[::-1])).dot(u.T)
+    factors = sign[..., None] * before * after[..., ::-1]
+    return np.matmul(vt.swapaxes(-1, -2) * factors[..., None, :], u.swapaxes(-1, -2))
 
 
 _PADE = (64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600,
@@ -211,23 +316,44 @@ def expm(a: Array) -> Array:
     """The matrix exponential: Padé approximant of order 13 with scaling and squaring (Higham 2008, 10.3)."""
     if a.size == 0:
         return a.copy()
+    if a.ndim > 2:
+        return _expms(a)
     norm = abs(a).sum(0).max()
     squarings = max(0, int(np.ceil(np.log2(norm / _PADE_NORM)))) if _PADE_NORM < norm < np.inf else 0
-    a = a * 0.5**squarings
-    b, eye = [float(c) for c in _PADE], np.eye(len(a), dtype=a.dtype)
-    a2 = a.dot(a)
-    a4 = a2.dot(a2)
-    a6 = a4.dot(a2)
-    u = a.dot(a6.dot(b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye)
-    v = a6.dot(b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
-    out = np.linalg.solve(v - u, v + u)
+    out = _pade(a * 0.5**squarings)
     for _ in range(squarings):
         out = out.dot(out)
     return out
 
 
+def _pade(a: Array) -> Array:
+    b, eye = [float(c) for c in _PADE], np.eye(a.shape[-1], dtype=a.dtype)
+    a2 = np.matmul(a, a)
+    a4 = np.matmul(a2, a2)
+    a6 = np.matmul(a4, a2)
+    u = np.matmul(a6, b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye
+    u = np.matmul(a, u)
+    v = np.matmul(a6, b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
+    return np.linalg.solve(v - u, v + u)
+
+
+def _expms(a: Array) -> Array:
+    """The exponentials of a stack of matrices, each scaled by itself."""
+    norms = abs(a).sum(-2).max(-1)
+    large = (norms > _PADE_NORM) & (norms < np.inf)
+    squarings = np.zeros(norms.shape, int)
+    squarings[large] = np.ceil(np.log2(norms[large] / _PADE_NORM)).astype(int)
+    out = _pade(a * (0.5**squarings).astype(norms.dtype)[..., None, None])
+    for k in range(squarings.max()):
+        more = squarings > k
+        out[more] = np.matmul(out[more], out[more])
+    return out
+
+
 def expm_frechet(a: Array, e: Array) -> Array:
     """The derivative of the matrix exponential at ``a`` along ``e``: a block of a larger exponential."""
+    if max(a.ndim, e.ndim) > 2:
+        return _expm_frechets(*np.broadcast_arrays(a, e))
     size = len(a)
     length = abs(e).sum(0).max() if size else 0
     if length == 0:
@@ -239,43 +365,56 @@ def expm_frechet(a: Array, e: Array) -> Array:
     return expm(blocks)[:size, size:] / scale
 
 
+def _expm_frechets(a: Array, e: Array) -> Array:
+    size = a.shape[-1]
+    lengths = abs(e).sum(-2).max(-1) if size else np.zeros(a.shape[:-2], a.dtype)
+    norms = np.maximum(abs(a).sum(-2).max(-1), 1) if size else lengths
+    scale = (norms / np.where(lengths == 0, 1, lengths))[..., None, None]
+    blocks = np.zeros((*a.shape[:-2], 2 * size, 2 * size), np.result_type(a, e))
+    blocks[..., :size, :size] = blocks[..., size:, size:] = a
+    blocks[..., :size, size:] = scale * e
+    return expm(blocks)[..., :size, size:] / scale
+
+
 def conv(kernel: Array, image: Array, mode: str) -> Array:
     """The convolution in two dimensions, directly."""
-    return corr(kernel[::-1, ::-1], image, mode)
+    return corr(kernel[..., ::-1, ::-1], image, mode)
 
 
 def convmtx(kernel: Array, rows: int, cols: int, mode: str) -> Array:
     """The matrix of the convolution of images in R^{rows x cols} with ``kernel``, under vec."""
     images = np.eye(rows * cols, dtype=kernel.dtype).reshape(rows * cols, cols, rows).transpose(0, 2, 1)
-    return np.stack([conv(kernel, image, mode).ravel(order="F") for image in images], axis=1)
+    found = conv(kernel[..., None, :, :], images, mode).swapaxes(-1, -2)
+    *batch, m, n = found.shape
+    return found.reshape(*batch, m * n).swapaxes(-1, -2)
 
 
 def corr(kernel: Array, image: Array, mode: str) -> Array:
-    """The correlation in two dimensions: the sum over the windows of the image."""
-    (p, q), (m, n) = kernel.shape, image.shape
+    """The correlation in two dimensions, of the last two axes: the sum over the windows of the image."""
+    (p, q), (m, n) = kernel.shape[-2:], image.shape[-2:]
     if mode == "valid" and (p > m or q > n):
         raise ArgumentError(f"'valid' needs an image at least as large as the kernel; they are {(m, n)} and {(p, q)}")
     if mode != "valid":
-        wide = np.zeros((m + 2 * p - 2, n + 2 * q - 2), image.dtype)
-        wide[p - 1 : p - 1 + m, q - 1 : q - 1 + n] = image
+        wide = np.zeros((*image.shape[:-2], m + 2 * p - 2, n + 2 * q - 2), image.dtype)
+        wide[..., p - 1 : p - 1 + m, q - 1 : q - 1 + n] = image
         if mode == "same":
-            wide = wide[(p - 1) // 2 :, (q - 1) // 2 :][: m + p - 1, : n + q - 1]
+            wide = wide[..., (p - 1) // 2 :, (q - 1) // 2 :][..., : m + p - 1, : n + q - 1]
         image = wide
-    windows = np.lib.stride_tricks.sliding_window_view(image, (p, q))
-    return np.einsum("ijkl,kl->ij", windows, kernel)
+    windows = np.lib.stride_tricks.sliding_window_view(image, (p, q), (-2, -1))
+    return np.einsum("...ijkl,...kl->...ij", windows, kernel)
 
 
 def crop(a: Array, shape: tuple[int, int]) -> Array:
-    """The central part."""
-    top, left = ((size - part) // 2 for size, part in zip(a.shape, shape, strict=True))
-    return a[top : top + shape[0], left : left + shape[1]].copy()
+    """The central part, of the last two axes."""
+    top, left = ((size - part) // 2 for size, part in zip(a.shape[-2:], shape, strict=True))
+    return a[..., top : top + shape[0], left : left + shape[1]].copy()
 
 
 def pad(a: Array, shape: tuple[int, int]) -> Array:
-    """``a`` as the central part of zeros."""
-    out = np.zeros(shape, a.dtype)
-    top, left = ((size - part) // 2 for size, part in zip(shape, a.shape, strict=True))
-    out[top : top + a.shape[0], left : left + a.shape[1]] = a
+    """``a`` as the central part of zeros, in the last two axes."""
+    out = np.zeros((*a.shape[:-2], *shape), a.dtype)
+    top, left = ((size - part) // 2 for size, part in zip(shape, a.shape[-2:], strict=True))
+    out[..., top : top + a.shape[-2], left : left + a.shape[-1]] = a
     return out
 
 

@@ -56,12 +56,23 @@ def dimension(text: str) -> Dim:
 
 
 class Signature:
-    """Arguments by name with their shapes as text (``{"W": "m, n", "a": ""}``), then sizes that no argument shows."""
+    """Arguments by name with their shapes as text (``{"W": "m, n", "a": ""}``), then sizes that no argument shows.
 
-    def __init__(self, shapes: Mapping[str, str], sizes: Sequence[str] = (), *, analytic: bool = False) -> None:
+    ``batch``  the arguments whose first axis is that of a batch
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, str],
+        sizes: Sequence[str] = (),
+        *,
+        analytic: bool = False,
+        batch: Sequence[str] = (),
+    ) -> None:
         self.names = tuple(shapes)
         self.sizes = tuple(sizes)
         self.analytic = analytic
+        self.batch = batch
         self.shapes = [tuple(dimension(d) for d in shape.split(",") if d.strip()) for shape in shapes.values()]
         self._bindings = bindings(self.shapes, self.sizes)
 
@@ -74,7 +85,7 @@ class Signature:
 
         arrays = [self._array(name, shape, v) for name, shape, v in zip(self.names, self.shapes, values, strict=False)]
         sizes = [self._size(name, v) for name, v in zip(self.sizes, values[len(arrays) :], strict=True)]
-        self._check(arrays, dict(zip(self.sizes, sizes, strict=True)))
+        self.check(arrays, dict(zip(self.sizes, sizes, strict=True)))
         strong = [a.dtype for a in arrays if not isinstance(a, float | complex) or isinstance(a, numpy.generic)]
         weak_complex = any(isinstance(a, complex) for a in arrays)
         common = numpy.result_type(*strong) if strong else numpy.dtype(float)
@@ -121,9 +132,10 @@ class Signature:
         elif not array.dtype.isnative:
             array = array.astype(array.dtype.newbyteorder("="))
         if array.ndim != len(shape):
-            raise ArgumentError(
-                f"{name} must be {_KINDS[len(shape)]} but has shape {array.shape}", hint=_way_out(name, shape, array)
-            )
+            many = name in self.batch
+            wanted = _BATCHES[len(shape) - 1] if many else _KINDS[len(shape)]
+            hint = "" if many else _way_out(name, shape, array)
+            raise ArgumentError(f"{name} must be {wanted} but has shape {array.shape}", hint=hint)
         if not shape:
             return complex(value) if type(value) is complex else array[()]
         return array
@@ -137,8 +149,16 @@ class Signature:
             raise ArgumentError(f"{name} is a dimension, so it must be a whole number, not {value!r}")
         return number
 
-    def _check(self, arrays: Sequence[Any], sizes: dict[str, int]) -> None:
-        """That all shapes agree."""
+    def check(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> dict[str, int]:
+        """All sizes that the shapes show.
+
+        Raises   ArgumentError where shapes do not agree
+        """
+        lengths = {name: len(a) for name, a in zip(self.names, arrays, strict=True) if name in self.batch}
+        first = next(iter(lengths), "")
+        for name, length in lengths.items():
+            if length != lengths[first]:
+                raise ArgumentError(f"{first} is a batch of {lengths[first]} items and {name} one of {length}")
         known = dict(sizes)
         source = {name: f"{name} = {size}" for name, size in sizes.items()}
         for name, (i, axis, factor, rest) in self._bindings.items():
@@ -146,22 +166,25 @@ class Signature:
             value, remainder = divmod(length - rest.evaluate(known), factor)
             if remainder or value < 0:
                 d = self.shapes[i][axis]
-                what = _AXES[len(self.shapes[i])][axis]
+                what = "entries" if self.names[i] in self.batch else _AXES[len(self.shapes[i])][axis]
                 raise ArgumentError(f"{self.names[i]} has {length} {what}, which is not {d} for any {name}")
             known[name] = value
-            source[name] = f"{self.names[i]} is {arrays[i].shape}"
+            source[name] = f"{self.names[i]} is {tuple(arrays[i].shape)}"
         for name, shape, array in zip(self.names, self.shapes, arrays, strict=True):
             wanted = [d.evaluate(known) if d.names <= known.keys() else None for d in shape]
             if all(w is None or w == length for w, length in zip(wanted, getattr(array, "shape", ()), strict=True)):
                 continue
             reasons = dict.fromkeys(source[n] for d in shape for n in sorted(d.names) if n in source)
-            reasons.pop(f"{name} is {array.shape}", None)
+            reasons.pop(f"{name} is {tuple(getattr(array, 'shape', ()))}", None)
             letters = _tuple(str(d) for d in shape)
             numbers = _tuple(str(d if w is None else w) for d, w in zip(shape, wanted, strict=True))
             expected = letters if letters == numbers else f"{letters} = {numbers}"
             since = f" since {' and '.join(reasons)}" if reasons else ""
             hint = f"pass {name}.T" if len(wanted) == 2 and list(array.shape[::-1]) == wanted else ""
-            raise ArgumentError(f"{name} must have shape {expected}{since}, but its shape is {array.shape}", hint=hint)
+            raise ArgumentError(
+                f"{name} must have shape {expected}{since}, but its shape is {tuple(array.shape)}", hint=hint
+            )
+        return known
 
     def explain(self, args: Sequence[Any], keywords: Mapping[str, Any], shown: Sequence[str]) -> str:
         """What is wrong with a call, as to which arguments it gives; empty where nothing is."""
@@ -181,6 +204,11 @@ class Signature:
 
 
 _KINDS = ("a number", "a vector (one-dimensional)", "a matrix (two-dimensional)")
+_BATCHES = (
+    "a batch of numbers (one-dimensional)",
+    "a batch of vectors (two-dimensional, one in each row)",
+    "a batch of matrices (three-dimensional, the first axis counts them)",
+)
 _AXES = ((), ("entries",), ("rows", "columns"))
 
 

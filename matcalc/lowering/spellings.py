@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
 from matcalc.expr import Number
 from matcalc.lowering.code import ATOM, LARGEST_EXACT, POWER, SUM, TERM, UNARY, Code, fill, number_code
+from matcalc.lowering.in_place import is_fresh
 from matcalc.lowering.plan import Value
 from matcalc.lowering.templates import slots_numbered, with_axis
 from matcalc.primitives import matrix, products, reductions, structure
@@ -50,12 +52,19 @@ _templates({
     "inner": slots_numbered(products.Inner),
     "solve": "{xp}.linalg.solve({0}, {1})",
     "inv": slots_numbered(matrix.Inv),
+    "inverse_of": "{0}.inverse()",
+    "inverse_diagonal": "{0}.inverse_diagonal()",
+    "det_of": "{0}.det()",
+    "logdet_of": "{0}.logdet()",
+    "gram_with": "{0}.gram({1})",
     "det": slots_numbered(matrix.Det),
     "kron": slots_numbered(products.Kron),
     "diagonal": slots_numbered(structure.DiagonalPart),
     "trace": slots_numbered(reductions.Trace),
     "swap": "{0}.swapaxes(0, 1)",
     "add_diagonal": "{rt}.add_diagonal({0}, {1})",
+    "rows_of": "{0}[{1}]",
+    "symmetric_dot": "{rt}.symmetric_dot({0}, {1})",
     "whole": "{rt}.whole({0})",
     "within": "{rt}.within({0}, {1})",
     "cosigmoid": "{rt}.sigmoid(-{0})",
@@ -90,7 +99,11 @@ def _unknown(w: Writer, v: Value, args: Sequence[Code]) -> Code:
 
 @_spelling("map")
 def _map(w: Writer, v: Value, args: Sequence[Code]) -> Code:
-    return Code(f"{w.map_name(*v.attrs)}({', '.join(a.text for a in args)})", ATOM)
+    name, of, *batch = v.attrs
+    given = ", ".join(a.text for a in args)
+    if batch:
+        return Code(f"rt.of_each({w.map_name(name, of)}, {batch[0]}, {given})", ATOM)
+    return Code(f"{w.map_name(name, of)}({given})", ATOM)
 
 
 @_spelling("add")
@@ -159,7 +172,18 @@ def _is_positive(v: Value) -> bool:
 
 @_spelling("outer")
 def _outer(w: Writer, v: Value, args: Sequence[Code]) -> Code:
-    return Code(f"{args[0].at(ATOM)}[:, None] * {args[1].at(UNARY)}", TERM)
+    return Code(f"{args[0].at(ATOM)}[:, None].dot({args[1].at(ATOM)}[None])", ATOM)  # BLAS: faster than broadcasting
+
+
+@_spelling("plus_outers")
+def _plus_outers(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    over = ", over=True" if not args[1].text.isidentifier() and is_fresh(v.args[1]) else ""
+    return Code(f"rt.plus_outers({', '.join(a.text for a in args)}{over})", ATOM)
+
+
+@_spelling("rows")
+def _rows(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code(f"np.array(({', '.join(a.text for a in args)}{',' if len(args) == 1 else ''}))", ATOM)
 
 
 @_spelling("newaxis")
@@ -170,6 +194,11 @@ def _newaxis(w: Writer, v: Value, args: Sequence[Code]) -> Code:
 @_spelling("sum")
 def _sum(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     return fill(with_axis(reductions.Sum, v.attrs[0]), {"0": args[0]})
+
+
+@_spelling("products_summed")
+def _products_summed(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    return Code(f"rt.products_summed({args[0].text}, {args[1].text}, {v.attrs[0]})", ATOM)
 
 
 @_spelling("norm")
@@ -185,6 +214,18 @@ def _logdet(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     if v.attrs and v.attrs[0]:  # positive definite
         return Code(f"2 * np.log(np.linalg.cholesky({args[0].text}).diagonal()).sum()", TERM)
     return fill(slots_numbered(matrix.LogDet), {"0": args[0]})
+
+
+@_spelling("cholesky", "symmetric", "lu", "inverse")
+def _by_lapack(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    w.needs_lapack = True
+    return Code(f"lapack.{v.op}({args[0].text}, {json.dumps(v.attrs[0], ensure_ascii=False)})", ATOM)
+
+
+@_spelling("solve_with")
+def _solve_with(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    method = "solve_transposed" if v.attrs[0] else "solve"
+    return Code(f"{args[0].at(ATOM)}.{method}({args[1].text})", ATOM)
 
 
 @_spelling("full")
@@ -256,7 +297,8 @@ def _concat(w: Writer, v: Value, args: Sequence[Code]) -> Code:
 
 @_spelling("flip")
 def _flip(w: Writer, v: Value, args: Sequence[Code]) -> Code:
-    return Code(f"{args[0].at(ATOM)}[{', '.join(['::-1'] * v.rank)}]", ATOM)
+    kept = v.attrs[0] if v.attrs else 0  # the axis of a batch
+    return Code(f"{args[0].at(ATOM)}[{', '.join([':'] * kept + ['::-1'] * (v.rank - kept))}]", ATOM)
 
 
 @_spelling("commutation")

@@ -39,7 +39,26 @@ def total(plan: Plan, a: Value, axis: int | None = None) -> Value:
         return mul(plan, [total(plan, v) for v in a.args], shape=())
     if a.op == "mul" and a.attrs == (1, 2) and axis is None and [v.shape for v in a.args] == [a.shape] * 2:
         return inner(plan, *a.args)
+    if a.op == "mul" and axis is not None:
+        found = _of_scaled(plan, a, axis)
+        if found is not None:
+            return found
     return plan.value("sum", (a,), shape, axis)
+
+
+def _of_scaled(plan: Plan, a: Value, axis: int) -> Value | None:
+    """The sums of a matrix whose rows or columns are scaled: its product with the vector of the scales."""
+    coefficient, count = a.attrs
+    scales = [v for v in a.args[:count] if (v.rank == 1 if axis == 1 else v.op == "newaxis" and v.attrs[0] == 1)]
+    rest = [v for v in a.args[:count] if v not in scales]
+    if not scales or not any(v.shape == a.shape for v in rest):
+        return None
+    matrix = mul(plan, rest, a.args[count:], shape=a.shape, coefficient=coefficient)
+    vectors = [v.args[0] if v.op == "newaxis" else v for v in scales]
+    vector = mul(plan, vectors, shape=vectors[0].shape)
+    if axis == 1:
+        return plan.value("dot", (matrix, vector), a.shape[:1])
+    return plan.value("dot", (vector, matrix), a.shape[1:])
 
 
 def inner(plan: Plan, a: Value, b: Value) -> Value:

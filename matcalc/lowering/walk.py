@@ -6,7 +6,7 @@ order of the whole chain is chosen at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from matcalc.dims import ONE
@@ -61,7 +61,7 @@ class Lowering:
 
     def lower(self, roots: Sequence[Expr]) -> list[Value]:
         nodes = postorder(roots, stop=self.values.__contains__)
-        outside, self._absorbed = self._absorbed, _absorbed(roots, nodes)
+        outside, self._absorbed = self._absorbed, _absorbed(roots, nodes, self.values)
         formed = _formed(nodes) if self.dense is not None else ()
         for node in nodes:
             if node in self.values or node in self._absorbed:
@@ -118,8 +118,10 @@ def _formed(nodes: Sequence[Expr]) -> set[Expr]:
     return out
 
 
-def _absorbed(roots: Sequence[Expr], nodes: Sequence[Expr]) -> set[Expr]:
-    """Products (transposed ones too) that are a factor of one other product and used nowhere else."""
+def _absorbed(roots: Sequence[Expr], nodes: Sequence[Expr], known: Collection[Expr]) -> set[Expr]:
+    """Products (transposed ones too) that are a factor of one other product and used nowhere else; none of those that
+    are ``known``, whose factors need not have values.
+    """
     uses: dict[Expr, int] = dict.fromkeys(roots, 2)
     user: dict[Expr, Expr] = {}
     for node in nodes:
@@ -128,7 +130,7 @@ def _absorbed(roots: Sequence[Expr], nodes: Sequence[Expr]) -> set[Expr]:
             user[a] = node
     out: set[Expr] = set()
     for node in reversed(nodes):
-        if uses[node] != 1 or node.is_scalar:
+        if uses[node] != 1 or node.is_scalar or node in known:
             continue
         by = user[node]
         inside = isinstance(by.op, algebra.Product) or (by.op is algebra.TRANSPOSE and by in out)

@@ -8,7 +8,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from matcalc.calculus.gradient import gradient
+from matcalc.calculus.gradient import gradient as derived_gradient
+from matcalc.calculus.gradient import require_scalar
 from matcalc.derivation import Derivation, Step
 from matcalc.dims import Shape
 from matcalc.errors import ArgumentError, UnknownNameError
@@ -49,11 +50,13 @@ class Derivative(ABC):
     letter: ClassVar[str]  # of the labels
     usual: ClassVar[str] = ""  # its layout, where it is one of those on which books differ
     other_letter: ClassVar[str] = ""  # of the labels in the other layout
+    second: ClassVar[bool] = False  # of second order, so that the gradient comes with it on request
     layout: str = ""
 
     def __init__(self, of: Formula, variables: Mapping[str, Expr]) -> None:
         self.of = of
         self.variables = dict(variables)
+        self._letters: dict[str, str] = {}  # of the labels, such as stand for nothing in the formula
         self.exprs: dict[str, Expr] = self.derive()
 
     @abstractmethod
@@ -87,10 +90,13 @@ class Derivative(ABC):
 
     def label(self, name: str, letter: str = "") -> str:
         """Under which name a closed form is printed where there are several: d_W, H_W_b."""
-        letter, taken = letter or self.symbol, self.of.taken
-        while any(labelled(letter, other.split(",")) in taken for other in self.exprs):
-            letter = letter[0] + letter  # for all of them the same
-        return labelled(letter, name.split(","))
+        letter = letter or self.symbol
+        if letter not in self._letters:
+            free, taken = letter, self.of.taken
+            while any(labelled(free, other.split(",")) in taken for other in self.exprs):
+                free = free[0] + free  # for all of them the same
+            self._letters[letter] = free
+        return labelled(self._letters[letter], name.split(","))
 
     @property
     def labelled(self) -> dict[str, Expr]:
@@ -236,30 +242,75 @@ class Derivative(ABC):
         """For each variable its direction, in a product with one."""
         return {}
 
-    def compile(self, *, value: bool = False, functions: Functions | None = None) -> Compiled:
+    def compile(
+        self,
+        *,
+        value: bool = False,
+        gradient: bool = False,
+        functions: Functions | None = None,
+        library: str = "numpy",
+        batch: str | Sequence[str] = (),
+    ) -> Compiled:
         """A NumPy callable; with ``value`` it returns the value of the function first.
 
+        ``gradient``   of a second derivative: the gradients come next, from the same forward part
         ``functions``  for functions that the formula leaves unknown, their value and derivatives: {"phi": [phi, dphi]}
+        ``library``    whose arrays it takes and gives, if not NumPy's: "torch", "jax", "cupy", "dask", "array-api"
+        ``batch``      names of arguments, ``("x", "b")``, that have one more axis, in front, for many items at once; so
+                       have all results
         """
-        from matcalc.lowering import compile_numpy
+        from matcalc.emission import compiled
 
-        ignored = self.of.program.variables
-        return compile_numpy(*self._outputs(value), functions=functions, ignored=ignored, **self._titles())
+        outputs, arguments = self._outputs(value, gradient)
+        arguments = self.of.with_length(arguments, batch)
+        return compiled(library, outputs, arguments, functions=functions, **self._options(batch))
 
-    def source(self, *, value: bool = False) -> str:
-        """The code of the callable, not run; functions that the formula leaves unknown are names in it."""
-        from matcalc.lowering import numpy_source
+    def source(
+        self,
+        *,
+        value: bool = False,
+        gradient: bool = False,
+        batch: str | Sequence[str] = (),
+        format: str | None = None,
+    ) -> str:
+        """The code of the callable, not run; functions that the formula leaves unknown are names in it.
 
-        return numpy_source(*self._outputs(value), **self._titles()).source
+        ``format``  for a function that needs nothing of matcalc: "python", "torch", "jax", "julia", "matlab", "c"
+        """
+        from matcalc.emission import source
+
+        outputs, arguments = self._outputs(value, gradient)
+        arguments = self.of.with_length(arguments, batch)
+        return source(format, outputs, arguments, self.conventions(), **self._options(batch))
+
+    def conventions(self) -> list[str]:
+        """What one must know to read the arrays of the callable."""
+        return []
 
     def outputs(self) -> dict[str, Expr]:
         """What the callable returns, by the names in its source."""
         return self.labelled
 
-    def _outputs(self, value: bool) -> tuple[Expr | dict[str, Expr], list[Expr]]:
-        outputs = ({"value": self.of.expr} if value else {}) | self.outputs()
+    def before(self, value: bool, gradient: bool) -> dict[str, Expr]:
+        """What the callable returns first: the value, the gradients."""
+        found = {"value": self.of.expr} if value else {}
+        if not gradient:
+            return found
+        if not self.second:
+            raise ArgumentError(
+                f"a {self.kind} comes without the gradient",
+                hint="Hessians, Gauss-Newton matrices and products with them take gradient=True",
+            )
+        require_scalar(self.of.expr)
+        return found | Gradient(self.of, self.variables).labelled
+
+    def _outputs(self, value: bool, gradient: bool = False) -> tuple[Expr | dict[str, Expr], list[Expr]]:
+        outputs = self.before(value, gradient) | self.outputs()
         single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
         return single, [*self.of.arguments(list(outputs.values())), *self.directions]
+
+    def _options(self, batch: str | Sequence[str]) -> dict[str, Any]:
+        return {**self._titles(), "ignored": self.of.program.variables, "batch": batch}
 
     def _titles(self) -> dict[str, Any]:
         return {"title": self.title, "name": self.function, "names": self.of.program.names, "subgradient": True}
@@ -319,14 +370,19 @@ class Gradient(Derivative):
         super().__init__(of, variables)
 
     def derive(self) -> dict[str, Expr]:
-        found = gradient(self.of.form, list(self.variables.values()), tidy=simplify)
+        found = derived_gradient(self.of.form, list(self.variables.values()), tidy=simplify)
         return {name: self.laid(simplify(found[x])) for name, x in self.variables.items()}
+
+    def conventions(self) -> list[str]:
+        if self.turned:
+            return ["df = d*dx; in numerator layout, the transpose of the shape of the variable."]
+        return ["df = <d, dX>; the gradient has the shape of its variable."]
 
     def record(self) -> Derivation:
         """The derivation: computational graph, differentials, back-substitution, trace rules."""
         record = Derivation()
-        preferred = self.of.program.names
-        gradient(self.of.form, list(self.variables.values()), tidy=simplify, record=record, preferred=preferred)
+        variables, names = list(self.variables.values()), self.of.program.names
+        derived_gradient(self.of.form, variables, tidy=simplify, record=record, preferred=names)
         self.record_layout(record)
         return record
 

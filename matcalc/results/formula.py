@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matcalc.dims import Shape, shape_text
-from matcalc.errors import MatcalcError, UnknownNameError
+from matcalc.errors import ArgumentError, MatcalcError, UnknownNameError
 from matcalc.expr import Expr, postorder, substitute
 from matcalc.facts import ATTRIBUTES, COLUMNS, ROWS
 from matcalc.primitives.functions import Defined
@@ -26,6 +26,7 @@ from matcalc.syntax.spelling import canonical
 if TYPE_CHECKING:
     from matcalc.checks.report import Report
     from matcalc.lowering import Compiled
+    from matcalc.results.solving import NewtonStep
 
 
 class Formula:
@@ -152,6 +153,17 @@ class Formula:
         """
         return GaussNewton(*cut(self, wrt, at))
 
+    def newton(self, *wrt: str, at: str | None = None, shift: str | None = None) -> NewtonStep:
+        """The step ``H^-1*g`` of Newton's method for a scalar, with its Hessian H and gradient g, by structure.
+
+        ``at``     the output of a net, for the step of the Gauss-Newton method
+        ``shift``  a name, for ``(H + shift*I)^-1*g``
+
+        Raises   ArgumentError when the Hessian is singular at every point
+        """
+        matrix = self.hessian(*wrt) if at is None else self.gauss_newton(*wrt, at=at)
+        return matrix.newton(shift=shift)
+
     def differential(self, *wrt: str) -> Differential:
         """The differential by the named variables, linear in their differentials dX."""
         return Differential(*asked(self, wrt))
@@ -240,13 +252,70 @@ class Formula:
 
         return check_claim(self, wrt, formula, of=of, seed=seed, options=options)
 
-    def compile(self, *, functions: Functions | None = None) -> Compiled:
-        """The value as a NumPy callable."""
-        from matcalc.lowering import compile_numpy
+    def compile(
+        self,
+        *,
+        functions: Functions | None = None,
+        library: str = "numpy",
+        wrt: str | Sequence[str] = (),
+        batch: str | Sequence[str] = (),
+    ) -> Compiled:
+        """The value as a NumPy callable.
 
-        names = self.program.names
-        arguments = self.arguments([self.expr])
-        return compile_numpy(self.expr, arguments, functions=functions, title=str(self), names=names)
+        ``functions``  values of functions that the formula leaves unknown
+        ``library``    whose arrays it takes and gives, if not NumPy's: "torch", "jax", "cupy", "dask", "array-api"
+        ``wrt``        of PyTorch and JAX: names of arguments by which their own differentiation takes our closed form
+                       for the derivative: a ``torch.autograd.Function``, a ``jax.custom_vjp``
+        ``batch``      names of arguments, ``("x", "b")``, that have one more axis, in front, for many items at once; so
+                       has the result
+        """
+        if wrt:
+            if batch:
+                raise ArgumentError("a function with its own derivative takes one item at a time")
+            from matcalc.emission.autograd import compile_function
+
+            return compile_function(library, functions=functions, **self._with_slopes(wrt))  # type: ignore[return-value]  # it is used as one
+        from matcalc.emission import compiled
+
+        options = {"title": str(self), "names": self.program.names, "batch": batch}
+        return compiled(library, self.expr, self.arguments([self.expr]), functions=functions, **options)
+
+    def source(self, *, format: str | None = None, wrt: str | Sequence[str] = ()) -> str:
+        """The code of the callable, not run; with ``wrt`` and format "torch" or "jax" with our closed form as its
+        derivative.
+        """
+        if wrt:
+            from matcalc.emission.autograd import function_source
+
+            return function_source(format or "torch", **self._with_slopes(wrt))
+        from matcalc.emission import source
+
+        options: dict[str, Any] = {"title": str(self), "names": self.program.names, "name": "value"}
+        return source(format, self.expr, self.arguments([self.expr]), **options)
+
+    def _with_slopes(self, wrt: str | Sequence[str]) -> dict[str, Any]:
+        """The value and, of a scalar, its gradients; else the products with the transposed Jacobians."""
+        names = [wrt] if isinstance(wrt, str) else wrt
+        back = self.gradient(*names) if self.expr.is_scalar else self.vjp(*names)
+        of = back.of
+        return {
+            "value": of.expr,
+            "slopes": back.exprs,
+            "cotangent": back.cotangent if isinstance(back, TransposedProduct) else None,
+            "arguments": of.arguments([of.expr, *back.exprs.values()], back.directions),
+            "title": str(of),
+            "names": of.program.names,
+        }
+
+    def with_length(self, arguments: Sequence[Expr], batch: str | Sequence[str]) -> list[Expr]:
+        """The arguments; where no one of the batch is among them also the first of it, which tells its length."""
+        from matcalc.lowering.batching import batched_names
+        from matcalc.lowering.compiled import input_name
+
+        names = batched_names(batch)
+        known = {input_name(e) for e in arguments}
+        found = [self.program.variables[name] for name in names if name in self.program.variables]
+        return [*arguments, *(found[:1] if known.isdisjoint(names) else [])]
 
     def arguments(self, outputs: Sequence[Expr], besides: Collection[Expr] = ()) -> list[Expr]:
         """The variables that the outputs need: those that occur, and others whose shapes tell a size that does.

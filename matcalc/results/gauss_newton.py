@@ -41,8 +41,10 @@ class GaussNewton(Matrix):
     """
 
     kind = "Gauss-Newton matrix"
+    law = "G = J'*H_loss*J"
     key = "gauss_newton"
     letter = "G"
+    second = True
 
     def __init__(self, of: Formula, variables: Mapping[str, Expr], loss: Formula, at: str) -> None:
         self.loss, self.at = loss, at
@@ -160,7 +162,7 @@ class GaussNewton(Matrix):
         """The Gauss-Newton matrix as a function that gives a SciPy LinearOperator, which never forms the matrix."""
         from matcalc.results.operators import gauss_newton_operator
 
-        return gauss_newton_operator(self.of, self.variables, self.loss, self.at, functions)
+        return gauss_newton_operator(self, self.loss, self.at, functions)
 
     def check(self, *, seed: int = 0) -> Report:
         """G as the curvature along J*d, G + R as the Hessian, and definiteness where it is claimed."""
@@ -181,6 +183,7 @@ class GaussNewtonProduct(Product):
 
     kind = "product with the Gauss-Newton matrix"
     letter = "Gv"
+    second = True
 
     def __init__(
         self, of: Formula, variables: Mapping[str, Expr], loss: Formula, at: str, direction: str | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from matcalc.calculus.hessian import Blocks, hessian
 from matcalc.calculus.record import record_jacobian, record_pullback
@@ -25,14 +26,21 @@ from matcalc.simplify import simplify
 if TYPE_CHECKING:
     from matcalc.checks.report import Report
     from matcalc.lowering import Compiled
+    from matcalc.results.compressed import Compressed
     from matcalc.results.formula import Formula
     from matcalc.results.operators import Operator
+    from matcalc.results.solving import NewtonStep, Solve
 
 
 class Matrix(Derivative):
     """A derivative that is a matrix under vec; of several variables a block matrix, each block with a name."""
 
     weights: Expr | None = None  # of a Hessian of something that is no scalar
+    law: ClassVar[str]  # what the matrix is, for the text of a callable
+
+    def conventions(self) -> list[str]:
+        said = " in denominator layout, the transpose of J" if self.turned else ""
+        return [f"{self.law}{said}; vec stacks columns; several variables stand side by side in their order."]
 
     @property
     @abstractmethod
@@ -43,38 +51,106 @@ class Matrix(Derivative):
         self,
         *,
         value: bool = False,
+        gradient: bool = False,
         functions: Functions | None = None,
+        library: str = "numpy",
         blocks: bool = False,
+        compressed: bool = False,
         limit: int | None = LIMIT,
+        batch: str | Sequence[str] = (),
     ) -> Compiled:
         """A NumPy callable for the dense matrix; with ``value`` it returns the value of the function first.
 
+        ``gradient``   of a Hessian or Gauss-Newton matrix: the gradients come next, from the same forward part
         ``blocks``     of several variables, the blocks as a tuple and not as one matrix
+        ``compressed`` the small factors of the matrix instead of it, in the order of ``compressed.factors``
         ``functions``  for functions that the formula leaves unknown, their value and derivatives: {"phi": [phi, dphi]}
         ``limit``      bytes of the result; of a larger one the callable raises LimitError. None for no limit
+        ``library``    whose arrays it takes and gives, if not NumPy's: "torch", "jax", "cupy", "dask", "array-api"
+        ``batch``      names of arguments, ``("x", "b")``, that have one more axis, in front, for many items at once; so
+                       have all results
         """
-        from matcalc.lowering import compile_numpy
+        from matcalc.emission import compiled
 
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float))):
             raise ArgumentError(f"the limit {limit!r} is no number", hint="a number of bytes, or None for no limit")
-        outputs, arguments = self._outputs(value, blocks)
-        ignored = self.of.program.variables
-        return compile_numpy(
-            outputs, arguments, functions=functions, ignored=ignored, limit=limit, **self._stacked(), **self._titles()
-        )
+        if compressed:
+            outputs, arguments = self._factors(value, gradient)
+        else:
+            outputs, arguments = self._outputs(value, gradient, blocks)
+        arguments = self.of.with_length(arguments, batch)
+        options = {**({} if compressed else self._stacked()), **self._options(batch)}
+        return compiled(library, outputs, arguments, functions=functions, limit=limit, **options)
 
-    def source(self, *, value: bool = False, blocks: bool = False) -> str:
-        from matcalc.lowering import numpy_source
+    def source(
+        self,
+        *,
+        value: bool = False,
+        gradient: bool = False,
+        blocks: bool = False,
+        compressed: bool = False,
+        batch: str | Sequence[str] = (),
+        format: str | None = None,
+    ) -> str:
+        from matcalc.emission import source
 
-        outputs, arguments = self._outputs(value, blocks)
-        return numpy_source(outputs, arguments, **self._stacked(), **self._titles()).source
+        if compressed:
+            outputs, arguments = self._factors(value, gradient)
+        else:
+            outputs, arguments = self._outputs(value, gradient, blocks)
+        arguments = self.of.with_length(arguments, batch)
+        options = {**({} if compressed else self._stacked()), **self._options(batch)}
+        return source(format, outputs, arguments, self.conventions(), **options)
+
+    @cached_property
+    def compressed(self) -> Compressed:
+        """The small factors in the structure of the matrix: ``kron(M, eye(m))`` with ``M = 2*V'*V``."""
+        from matcalc.results.compressed import Compressed
+
+        return Compressed(self)
+
+    def solve(self, right: str | None = None, *, shift: str | None = None) -> Solve:
+        """The solution ``H^-1*b``, in closed form, by the structure of the matrix where it has one.
+
+        ``right``  the name of the right-hand side, for several variables the names ``"b, c"``
+        ``shift``  a name, for ``(H + shift*I)^-1*b``
+
+        Raises   ArgumentError when the matrix is not square, or singular at every point
+        """
+        from matcalc.results.solving import Solve
+
+        return Solve(self, right, shift)
+
+    def newton(self, *, shift: str | None = None) -> NewtonStep:
+        """The step ``H^-1*g`` of Newton's method, or with a Gauss-Newton matrix of that method, in closed form.
+
+        ``shift``  a name, for ``(H + shift*I)^-1*g``: the step of Levenberg and Marquardt
+
+        Raises   ArgumentError when it is not of a scalar, or the matrix singular at every point
+        """
+        from matcalc.results.solving import NewtonStep
+
+        if not self.second or self.weights is not None:
+            raise ArgumentError(f"a {self.kind} has no Newton step", hint="that is for the Hessian of a scalar")
+        return NewtonStep(self, shift=shift)
+
+    def _factors(self, value: bool, gradient: bool) -> tuple[Expr | dict[str, Expr], list[Expr]]:
+        """What the callable gives that returns the small factors."""
+        outputs = self.before(value, gradient) | self.compressed.factors
+        if not outputs:
+            raise ArgumentError(f"the {self.kind} has no factors: it depends on nothing")
+        besides = [] if self.weights is None else [self.weights]
+        arguments = [*self.of.arguments(list(outputs.values()), besides), *besides]
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs, arguments
 
     def _stacked(self) -> dict[str, Any]:
         return {}
 
-    def _outputs(self, value: bool, blocks: bool = False) -> tuple[Expr | dict[str, Expr], list[Expr]]:
+    def _outputs(
+        self, value: bool, gradient: bool = False, blocks: bool = False
+    ) -> tuple[Expr | dict[str, Expr], list[Expr]]:
         found = self.labelled if blocks else {self.symbol: self.matrix}
-        outputs = ({"value": self.of.expr} if value else {}) | found
+        outputs = self.before(value, gradient) | found
         single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
         besides = [] if self.weights is None else [self.weights]
         return single, [*self.of.arguments(list(outputs.values()), besides), *self.directions]
@@ -98,6 +174,7 @@ class Jacobian(Matrix):
     """
 
     kind = "Jacobian"
+    law = "d vec(F) = J*d vec(X)"
     key = "jacobians"
     letter = "J"
     usual = NUMERATOR
@@ -128,7 +205,7 @@ class Jacobian(Matrix):
         """The Jacobian as a function that gives a SciPy LinearOperator, which never forms the matrix."""
         from matcalc.results.operators import jacobian_operator
 
-        return jacobian_operator(self.of, self.variables, functions, turned=self.turned)
+        return jacobian_operator(self, functions)
 
     def check(self, *, seed: int = 0) -> Report:
         """The Jacobian test (Taylor remainders) and an independent check."""
@@ -147,8 +224,10 @@ class Hessian(Matrix):
     """
 
     kind = "Hessian"
+    law = "d2 f = d vec(X)'*H*d vec(X)"
     key = "hessians"
     letter = "H"
+    second = True
 
     def __init__(self, of: Formula, variables: Mapping[str, Expr], weights: str | None = None) -> None:
         f = of.expr
@@ -182,6 +261,11 @@ class Hessian(Matrix):
     def matrix(self) -> Expr:
         return whole(self.blocks, list(self.variables.values()))
 
+    def conventions(self) -> list[str]:
+        if self.weights is None:
+            return super().conventions()
+        return ["H[k] is the Hessian of entry k of vec(F); vec stacks columns."]
+
     def component(self, k: int) -> dict[str, Expr]:
         """The blocks of the Hessian of the k-th entry of vec(F), counted from 1."""
         if self.weights is None:
@@ -196,8 +280,10 @@ class Hessian(Matrix):
     def _stacked(self) -> dict[str, Any]:
         return {} if self.weights is None else {"stacked": self._column}
 
-    def _outputs(self, value: bool, blocks: bool = False) -> tuple[Expr | dict[str, Expr], list[Expr]]:
-        outputs, arguments = super()._outputs(value, blocks)
+    def _outputs(
+        self, value: bool, gradient: bool = False, blocks: bool = False
+    ) -> tuple[Expr | dict[str, Expr], list[Expr]]:
+        outputs, arguments = super()._outputs(value, gradient, blocks)
         if self.weights is None or self.weights is self._column:
             return outputs, arguments
         column = {self.weights: reshape(self._column, self.weights.shape)}
@@ -259,7 +345,7 @@ class Hessian(Matrix):
 
         if self.weights is not None:
             raise ArgumentError("an operator is of the Hessian of a scalar", hint="weight the entries: v'*(...)")
-        return hessian_operator(self.of, self.variables, functions)
+        return hessian_operator(self, functions)
 
     def check(self, *, seed: int = 0) -> Report:
         """The Hessian test (Taylor remainders of third order), symmetry, and an independent check."""

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from matcalc.calculus.differential import differential
+from matcalc.calculus.differential import differential, differentials
 from matcalc.calculus.gradient import require_scalar
 from matcalc.calculus.hessian import loosened
 from matcalc.calculus.record import record_differential, record_pullback
 from matcalc.calculus.transpose import pullback
 from matcalc.derivation import Derivation, Step
+from matcalc.errors import ArgumentError
 from matcalc.expr import Expr, substitute
 from matcalc.facts import DIAGONAL, SYMMETRIC, facts
 from matcalc.primitives.base import zeros
 from matcalc.primitives.leaves import const, differential_of, var
-from matcalc.results.derivative import Derivative
+from matcalc.results.derivative import Derivative, Functions
 from matcalc.results.names import directions, fresh
-from matcalc.simplify import simplify
+from matcalc.simplify import simplify, simplify_all
 
 if TYPE_CHECKING:
     from matcalc.checks.report import Report
+    from matcalc.lowering import Compiled
+    from matcalc.lowering.staged import Later
     from matcalc.results.formula import Formula
 
 
@@ -50,6 +53,62 @@ class Product(Derivative):
     @property
     def entries(self) -> dict[str, Expr]:
         return self.labelled
+
+    def linearise(
+        self,
+        *,
+        value: bool = False,
+        gradient: bool = False,
+        functions: Functions | None = None,
+        library: str = "numpy",
+    ) -> Compiled:
+        """A NumPy callable in two stages: of the variables, it gives the function of the direction.
+
+        What depends on the variables alone is computed once, for any number of directions::
+
+            product = f.hvp("w").linearise()(X=X, y=y, w=w)
+            product(v)
+
+        ``value``, ``gradient``     these come first, as a tuple with the function, from the same forward part
+        ``functions``, ``library``  as for :meth:`compile`
+        """
+        from matcalc.emission import compiled
+
+        outputs, arguments = self._stages(value, gradient)
+        ignored = self.of.program.variables
+        return compiled(library, outputs, arguments, functions=functions, ignored=ignored, **self._staged())
+
+    def source(
+        self,
+        *,
+        value: bool = False,
+        gradient: bool = False,
+        batch: str | Sequence[str] = (),
+        format: str | None = None,
+        linearised: bool = False,
+    ) -> str:
+        """As of any derivative; ``linearised`` for that of :meth:`linearise`."""
+        if not linearised:
+            return super().source(value=value, gradient=gradient, batch=batch, format=format)
+        if batch:
+            raise ArgumentError("a function in two stages is for one item at a time")
+        from matcalc.emission import source
+
+        return source(format, *self._stages(value, gradient), self.conventions(), **self._staged())
+
+    def later(self, name: str = "product") -> Later:
+        """The function of the direction."""
+        from matcalc.lowering.staged import Later
+
+        return Later(name, f"the {self.kind}", tuple(self.directions), self.outputs())
+
+    def _stages(self, value: bool, gradient: bool) -> tuple[dict[str, Expr], list[Expr]]:
+        first = self.before(value, gradient)
+        return first, self.of.arguments([*first.values(), *self.outputs().values()], self.directions)
+
+    def _staged(self) -> dict[str, Any]:
+        titles = self._titles()
+        return {**titles, "title": f"{titles['title']}, in two stages", "later": [self.later()]}
 
 
 class JacobianProduct(Product):
@@ -163,6 +222,7 @@ class HessianProduct(Product):
 
     kind = "product with the Hessian"
     letter = "Hv"
+    second = True
 
     @property
     def function(self) -> str:
@@ -175,11 +235,11 @@ class HessianProduct(Product):
         moves = {loose.get(x, x): v for x, v in self.moves.items()}
         slopes = pullback(substitute(self.of.form, loose), const(1), set(moves), tidy=simplify)
 
-        def curved(x: Expr) -> Expr:
-            slope = slopes.get(loose.get(x, x))
-            return zeros(x.shape) if slope is None else simplify(substitute(differential(simplify(slope), moves), back))
-
-        return {name: curved(x) for name, x in self.variables.items()}
+        reached = {name: loose.get(x, x) for name, x in self.variables.items() if loose.get(x, x) in slopes}
+        curved = differentials(simplify_all([slopes[x] for x in reached.values()]), moves)
+        found = simplify_all([substitute(e, back) for e in curved] if back else curved)
+        products = dict(zip(reached, found, strict=True))
+        return {name: products.get(name) or zeros(x.shape) for name, x in self.variables.items()}
 
     def record(self) -> Derivation:
         record, first = Derivation(), Derivation()

@@ -39,6 +39,7 @@ REQUESTS = {
     "jvp": Request("jvp", ("direction",)),
     "vjp": Request("vjp", ("direction",)),
     "hvp": Request("hvp", ("direction",), scalar=True),
+    "newton": Request("newton", ("at", "shift"), scalar=True),
     "gnvp": Request("gnvp", ("at", "direction"), scalar=True),
 }
 

@@ -43,6 +43,15 @@ def test_arguments_by_name_and_by_order():
         np.testing.assert_array_equal(got, [4, 6])
 
 
+def test_very_many_arguments_by_name():
+    terms = [var(f"a{k}", (N, ONE)) for k in range(60)]
+    fn = compile_numpy(algebra.add(*[a * (k + 1) for k, a in enumerate(terms)]), terms)
+    values = {f"a{k}": np.full(2, float(k)) for k in reversed(range(60))}
+    assert fn(**values).tolist() == [sum(k * (k + 1) for k in range(60))] * 2
+    raises("a7 is missing", fn, **{name: value for name, value in values.items() if name != "a7"})
+    raises("b", fn, **values, b=np.ones(2))
+
+
 def test_wrong_arguments_are_named():
     fn = compile_numpy(X @ x + s * u, [X, x, s, u])
     good = {"X": np.ones((4, 3)), "x": np.ones(3), "s": 1.0, "u": np.ones(4)}
@@ -350,7 +359,7 @@ def test_differentials_are_arguments():
         (diagonal(x) @ A, "x[:, None] * A", "diag("),
         (A @ diagonal(x), "x * A", "diag("),
         (A @ A @ A @ x, "A.dot(A.dot(A.dot(x)))", "@"),
-        (s * (x @ y.T), "(s * x)[:, None] * y", "outer("),
+        (s * (x @ y.T), "(s * x)[:, None].dot(y[None])", "outer("),
         (A + s * identity(N), "rt.add_diagonal(A, s)", "eye("),
         (x**2, "x * x", "**"),
         (x / y, "x / y", "1 /"),

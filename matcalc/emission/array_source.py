@@ -1,0 +1,302 @@
+"""A function of arrays as text: what it says of itself, its checks and statements, and the helpers that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from typing import NamedTuple
+
+from matcalc.dims import Dim, shape_text
+from matcalc.emission.array_rules import is_number
+from matcalc.emission.array_writer import ArrayWriter
+from matcalc.emission.libraries import STANDARD, Library
+from matcalc.errors import ArgumentError
+from matcalc.expr import Expr
+from matcalc.lowering import staged
+from matcalc.lowering.code import ATOM, SUM, TERM, Code, dim_code
+from matcalc.lowering.maps import Derivative
+from matcalc.lowering.names import Names
+from matcalc.lowering.plan import VIEWS, ArrayShape, Value, reachable
+from matcalc.lowering.planned import Planned
+from matcalc.lowering.signature import bindings
+from matcalc.lowering.walk import array_shape
+
+WIDTH = 100
+Unknown = tuple[str, int | Derivative]
+
+_TAKEN = ("torch", "jax", "jnp", "da", "xp", "math", "like", "device", "array_namespace", "partial", "ctx", "slices")
+
+
+class Function(NamedTuple):
+    """A function as text.
+
+    ``head``     the line with its name and arguments
+    ``about``    the docstring, lines without indent
+    ``body``     its statements
+    ``static``   identifiers of arguments that are numbers of Python: positions, limits and exponents
+    ``arrays``   identifiers of arguments that are arrays; the sizes are the rest
+    ``constants``  statements outside the function
+    """
+
+    name: str
+    head: str
+    about: list[str]
+    body: list[str]
+    shown: tuple[str, ...]
+    codes: tuple[str, ...]
+    arrays: tuple[str, ...]
+    static: tuple[str, ...]
+    constants: tuple[str, ...]
+    helpers: frozenset[str]
+    modules: frozenset[str]
+
+
+def function(
+    planned: Planned,
+    library: Library,
+    *,
+    remarks: Sequence[str] = (),
+    checks: bool = True,
+    unknown: MutableMapping[Unknown, str] | None = None,
+    writer: type[ArrayWriter] = ArrayWriter,
+    reserved: Sequence[str] = (),
+) -> Function:
+    """The text of what is planned.
+
+    ``checks``   whether shapes are compared
+    ``unknown``  identifiers of functions that are to be given, for several texts together
+    ``reserved`` names that the module has besides
+    """
+    names = Names()
+    for taken in (*_TAKEN, *reserved, *(unknown or {}).values()):
+        names.take(taken)
+    name = names.take(planned.name)
+    arguments = [(shown, names.take(shown), shape) for shown, shape in planned.arguments]
+    several = len(planned.results) > 1
+    labels = {v: label for label, _, v in planned.results} if several else {}
+    w = writer(names, library, {**planned.preferred, **labels})
+    if unknown is not None:
+        w.functions = unknown  # type: ignore[assignment]
+    for shown, code, _ in arguments:
+        if shown in planned.leaves:
+            w.bind(planned.leaves[shown], code)
+    values = [v for _, _, v in (*planned.results, *(r for c in planned.closures for r in c.results))]
+    own, written, shared = staged.write(w, values[: len(planned.results)], planned.closures, planned.leaves)
+    results = _results(w, planned.results, own, shared)
+    within = [line for c in written for line in _within(w, c, library, shared)]
+    results += [c.name for c in written]
+    sources = bindings([shape for _, _, shape in arguments])
+    given = [(size, w.sizes[size]) for size in w.sizes if size not in sources]
+    counted = counting(values)
+    static = [code for shown, code, shape in arguments if not shape and shown in counted]
+    numbers = [code for _, code, shape in arguments if not shape and code not in static]
+    arrays = [code for _, code, shape in arguments if shape]
+
+    body = _sizes(w, arguments, dict(given), checks)
+    if not arrays and not numbers and library.namespace == "xp":
+        raise ArgumentError(
+            "the result depends on no array, so that its library is not known", hint='choose one: library="torch"'
+        )
+    head = _converted(arrays, numbers, w.needs_dtype) if library.converts else []
+    first = (arrays or numbers or [""])[0]
+    if library.namespace == "xp":
+        head.append(f"xp = array_namespace({', '.join(arrays or numbers)})")
+    word = library.words.get("number") or STANDARD["number"]
+    convert = [] if library.converts else [*numbers]
+    if not arrays and convert:
+        bare = word.replace(", **like", "").replace("{xp}", library.namespace)
+        head.append(f"{first} = {bare.replace('{0}', first)}")
+        convert.remove(first)
+    if (w.needs_dtype or convert) and not library.converts:
+        head.append(f"like = {library.like.format(first)}" if first else "like = {}")
+    head += [f"{c} = {word.replace('{xp}', library.namespace).replace('{0}', c)}" for c in convert]
+    body = w.own([*(f"    {line}" for line in head), *body, *w.lines, *within, *_listed("    return ", results)])
+    codes = [*(code for _, code, _ in arguments), *(code for _, code in given)]
+    described = [(code, _described(shape), shown) for shown, code, shape in arguments]
+    described += [(code, "a dimension, a whole number", size) for size, code in given]
+    return Function(
+        name,
+        f"def {name}({', '.join(codes)}):",
+        _about(planned, remarks, described),
+        body,
+        (*(shown for shown, _, _ in arguments), *(size for size, _ in given)),
+        tuple(codes),
+        (*arrays, *numbers),
+        tuple(static),
+        tuple(w.own(w.constants)),
+        frozenset(w.helpers),
+        frozenset(w.modules),
+    )
+
+
+def _within(w: ArrayWriter, c: staged.Written, library: Library, shared: Collection[Value]) -> list[str]:
+    """A function of later arguments."""
+    out = ["", f"    def {c.name}({', '.join(c.arguments)}):", *docstring([c.closure.title], " " * 8)]
+    for (_, shape), code in zip(c.closure.arguments, c.arguments, strict=True):
+        if library.converts:
+            out.append(f"        {code} = " + (f"np.asarray({code}, dtype=float)" if shape else f"float({code})"))
+        if shape:
+            out.append(f"        if {code}.shape != {w.shape(shape)}:")
+            out.append(f'            raise ValueError("the shape of {code} must be {_described(shape)[6:]}")')
+    out += c.lines
+    return [*out, *_listed("        return ", _results(w, c.closure.results, c.results, shared)), ""]
+
+
+def _converted(arrays: Sequence[str], numbers: Sequence[str], dtype: bool) -> list[str]:
+    """The statements that make arrays of lists and of integers."""
+    out = [f"{c} = np.asarray({c}, dtype=float)" for c in arrays]
+    if len(arrays) > 2:
+        together = ", ".join(arrays)
+        out = [f"{together} = (np.asarray(a, dtype=float) for a in ({together}))"]
+    return [*out, *(f"{c} = float({c})" for c in numbers), *(["dtype = np.dtype(float)"] if dtype else [])]
+
+
+def counting(values: Iterable[Value]) -> set[str]:
+    """The names of arguments that decide on positions, limits or exponents that must be whole."""
+    found: set[str] = set()
+    for v in reachable(values):
+        if v.op in ("position", "whole", "within"):
+            found |= {a.attrs[0] for a in reachable(v.args) if a.op == "arg"}
+    return found
+
+
+def _results(
+    w: ArrayWriter, results: Sequence[tuple[str, Expr, Value]], codes: Sequence[Code], shared: Collection[Value] = ()
+) -> list[str]:
+    """What is returned; where arrays can be changed, none that is an argument, another result, or ``shared``."""
+    out = []
+    bases = {_base(v) for v in shared}
+    for (_, e, v), code in zip(results, codes, strict=True):
+        base = _base(v)
+        if is_number(v):
+            code = w.word("number", [code])
+        elif not w.library.constant and v.shape:
+            repeated = v.op in ("diagonal", "spread", "dense") or (v.op == "full" and not is_number(v.args[0]))
+            if base.op in ("arg", "map") or base in bases or repeated:
+                code = w.word("copy", [code])
+        bases.add(base)
+        out.append(f"{code.at(ATOM)}[None, :]" if e.is_row and v.rank == 1 else code.text)
+    return out
+
+
+def _base(v: Value) -> Value:
+    """The value whose memory it may share."""
+    while v.op in VIEWS or v.op == "unknown":
+        v = v.args[0]
+    return v
+
+
+def _sizes(
+    w: ArrayWriter, arguments: Sequence[tuple[str, str, ArrayShape]], given: Mapping[str, str], checks: bool
+) -> list[str]:
+    """The sizes that are used, as the arguments show them; with ``checks`` all of them, and whether they agree."""
+    sources = bindings([shape for _, _, shape in arguments], list(given))
+    wanted = set(sources) if checks and sum(bool(shape) for _, _, shape in arguments) else set(w.sizes)
+    for size in reversed(list(sources)):
+        if size in wanted:
+            wanted |= sources[size].rest.names
+    for size in sources:
+        if size in wanted:
+            w.size(Dim({(size,): 1}))
+    out: list[str] = []
+    unpacked: set[int] = set()
+    for size, b in sources.items():
+        if size not in wanted:
+            continue
+        _, code, shape = arguments[b.argument]
+        if b.argument in unpacked:
+            continue
+        here = [name for name, other in sources.items() if other.argument == b.argument and name in wanted]
+        if len(here) == len(shape) and [d.name for d in shape] == sorted(here, key=lambda s: sources[s].axis):
+            unpacked.add(b.argument)
+            parts = [w.size(d).text for d in shape]
+            out.append(f"    {', '.join(parts) if len(parts) > 1 else f'({parts[0]},)'} = {code}.shape")
+            continue
+        text, level = f"{code}.shape[{b.axis}]", ATOM
+        if b.rest.terms:
+            text, level = f"{text} + {dim_code(b.rest * -1, w.sizes).text}".replace("+ -", "- "), SUM
+        if b.factor != 1:
+            text, level = f"{Code(text, level).at(TERM)} // {b.factor}", TERM
+        out.append(f"    {w.sizes[size]} = {text}")
+    if checks:
+        known = [
+            (shown, code, shape)
+            for k, (shown, code, shape) in enumerate(arguments)
+            if shape and k not in unpacked and all(d.names <= w.sizes.keys() for d in shape)
+        ]
+        if known:
+            tests = [f"{code}.shape != {w.shape(shape)}" for _, code, shape in known]
+            out += _long("    if ", tests, " or ", ":")
+            shapes = ", ".join(f"{c} {_described(s).removeprefix('shape ')}" for _, c, s in arguments if s)
+            out.append(f'        raise ValueError("the shapes must be {shapes}")')
+    return out
+
+
+def _long(opening: str, parts: Sequence[str], between: str, closing: str) -> list[str]:
+    if len(opening) + len(between.join(parts)) <= WIDTH + 20:
+        return [opening + between.join(parts) + closing]
+    lines = [f"        {between.lstrip() if k else ''}{part}" for k, part in enumerate(parts)]
+    return [f"{opening}(", *lines, f"    ){closing}"]
+
+
+def _listed(opening: str, parts: Sequence[str]) -> list[str]:
+    if len(", ".join(parts)) <= WIDTH:
+        return [opening + ", ".join(parts)]
+    comma = "," if len(parts) > 1 else ""
+    return [f"{opening}(", *(f"        {part}{comma}" for part in parts), "    )"]
+
+
+# What the function says of itself
+
+
+def _about(planned: Planned, remarks: Sequence[str], described: Sequence[tuple[str, str, str]]) -> list[str]:
+    out = (planned.title or "Generated by matcalc.").splitlines()
+    out += ["", *remarks] if remarks else []
+    if described:
+        lines = [f"{code:<8} {shape}" + (f"  ({shown})" if shown != code else "") for code, shape, shown in described]
+        out += ["", "Arguments", *(f"  {line}" for line in lines)]
+    out += ["", "Result" if len(planned.results) + len(planned.closures) == 1 else "Results, as a tuple"]
+    out += [f"  {label:<8} {_described_result(e, v)}" for label, e, v in planned.results]
+    out += [f"  {c.name:<8} a function: {c.title}" for c in planned.closures]
+    return [*out, "", "Vectors are one-dimensional arrays."]
+
+
+def _described(shape: ArrayShape) -> str:
+    if not shape:
+        return "a number"
+    sizes = ", ".join(map(str, shape))
+    return f"shape ({sizes},)" if len(shape) == 1 else f"shape ({sizes})"
+
+
+def _described_result(e: Expr, v: Value) -> str:
+    if v.shape != array_shape(e) and v.shape:
+        return f"{_described(v.shape)}, a stack of {v.shape[0]}, each in {shape_text(e.shape)}"
+    if e.is_scalar:
+        return "a number"
+    return _described((e.rows,) if e.is_column else e.shape) + f", in {shape_text(e.shape)}"
+
+
+def quoted(text: str) -> str:
+    """Text that stays what it is within a docstring or a comment, whatever the user has put into it."""
+    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return plain.replace("\\", "\\\\").replace('"', "'")
+
+
+def docstring(lines: Sequence[str], indent: str = "    ") -> list[str]:
+    """The lines as a docstring."""
+    shown = [f"{indent}{quoted(line)}".rstrip() for line in lines]
+    return (
+        [f'{indent}"""{shown[0].lstrip()}"""']
+        if len(shown) == 1
+        else [
+            f'{indent}"""{shown[0].lstrip()}',
+            *shown[1:],
+            f'{indent}"""',
+        ]
+    )
+
+
+def definition(f: Function) -> list[str]:
+    return [f.head, *docstring(f.about), *f.body]
+
+
+__all__ = ["Function", "definition", "docstring", "function", "quoted"]

@@ -1,0 +1,215 @@
+"""A function that a library's automatic differentiation takes for one of its own, with our closed form as derivative.
+
+PyTorch gets a ``torch.autograd.Function``, JAX a ``jax.custom_vjp``. Backward computes from the arguments anew, in
+operations of the library, so that it can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from matcalc.emission.array_module import module_text
+from matcalc.emission.array_source import Function, Unknown, definition, docstring, function
+from matcalc.emission.arrays import ArrayFunction, Functions, implementations, installed, made_of
+from matcalc.emission.libraries import LIBRARIES
+from matcalc.errors import ArgumentError
+from matcalc.lowering.compiled import input_name, planned
+from matcalc.lowering.names import Names
+
+if TYPE_CHECKING:
+    from matcalc.expr import Expr
+    from matcalc.lowering.planned import Planned
+
+
+class Parts(NamedTuple):
+    """The texts of which both libraries' functions are made."""
+
+    arrays: list[str]  # identifiers of the arguments that are arrays
+    counts: list[str]  # and of the dimensions
+    by: str  # the differentiable arguments, for people
+    fixed: list[str]  # identifiers of the other arrays
+    cotangent: str  # the name of what comes from behind
+    slopes: str  # the names of what the derivative gives
+    call: str  # of the derivative
+    returned: dict[str, str]  # for each differentiable argument
+
+
+_WRITERS: dict[str, Callable[[str, Function, Function, Parts], list[list[str]]]] = {}
+
+
+def compile_function(
+    library: str,
+    value: Expr,
+    slopes: Mapping[str, Expr],
+    cotangent: Expr | None,
+    arguments: Sequence[Expr],
+    *,
+    functions: Functions | None = None,
+    title: str = "",
+    names: Mapping[Expr, str] | None = None,
+) -> ArrayFunction:
+    """The value as a callable whose derivative is known to the library.
+
+    ``slopes``     of a scalar its gradients by the differentiable arguments; else their products with the ``cotangent``
+    ``arguments``  of the function, all that the value needs
+    """
+    installed(library)
+    what, text, written, unknown = written_function(library, value, slopes, cotangent, arguments, title, names)
+    made = made_of(library, text, written, what, unknown)
+    return ArrayFunction(made, implementations(unknown, functions or {}))
+
+
+def function_source(
+    library: str,
+    value: Expr,
+    slopes: Mapping[str, Expr],
+    cotangent: Expr | None,
+    arguments: Sequence[Expr],
+    *,
+    title: str = "",
+    names: Mapping[Expr, str] | None = None,
+) -> str:
+    """The text of :func:`compile_function`."""
+    return written_function(library, value, slopes, cotangent, arguments, title, names)[1]
+
+
+def written_function(
+    library: str,
+    value: Expr,
+    slopes: Mapping[str, Expr],
+    cotangent: Expr | None,
+    arguments: Sequence[Expr],
+    title: str,
+    names: Mapping[Expr, str] | None,
+) -> tuple[Planned, str, Function, dict[Unknown, str]]:
+    if library not in _WRITERS:
+        raise ArgumentError(
+            f"a function with its own derivative is not written for {library!r}", hint=f"there is {', '.join(_WRITERS)}"
+        )
+    unknown: dict[Unknown, str] = {}
+    kind = LIBRARIES[library]
+    forward = planned(value, arguments, title=title, name="value", names=names, limit=None)
+    given = [*arguments, *([cotangent] if cotangent is not None else [])]
+    what = "Gradient" if cotangent is None else "Product with the transposed Jacobian"
+    by = ", ".join(slopes)
+    outputs = dict(slopes) if len(slopes) > 1 else next(iter(slopes.values()))
+    backward = planned(
+        outputs,
+        given,
+        title=f"{what} by {by} of {title}",
+        name="gradient" if cotangent is None else "vjp",
+        names=names,
+        subgradient=True,
+        limit=None,
+    )
+    own = ("function", "Function")
+    f = function(forward, kind, checks=False, unknown=unknown, reserved=(*own, backward.name))
+    g = function(backward, kind, checks=False, unknown=unknown, reserved=(*own, forward.name))
+    if f.static or g.static:
+        raise ArgumentError("a position, a limit or an exponent that is a variable has no derivative of its own")
+    if set(g.shown) - {name for name, _ in backward.arguments} - set(f.shown):
+        raise ArgumentError("the derivative needs a dimension that no argument of the function shows")
+    parts = _parts(f, g, value, slopes, arguments, cotangent is None)
+    lines = _WRITERS[library](title, f, g, parts)
+    definitions = [definition(f), definition(g), *lines]
+    imports = ["from functools import partial"] if "partial(" in str(lines) else []
+    text = module_text(kind, [f, g], definitions, unknown, imports)
+    return forward, text, f._replace(name="function"), unknown
+
+
+def _parts(
+    f: Function, g: Function, value: Expr, slopes: Mapping[str, Expr], arguments: Sequence[Expr], scalar: bool
+) -> Parts:
+    codes = dict(zip(f.shown, f.codes, strict=True))
+    arrays = [c for c in f.codes if c in f.arrays]
+    names = Names()
+    for code in (*f.codes, f.name, g.name, "Function", "function", "inputs", "output"):
+        names.take(code)
+    cotangent = names.take("g")
+    found = {name: names.take(f"d_{name}") for name in slopes}
+    rows = {input_name(e) for e in arguments if e.is_row and not e.is_scalar}  # their gradients have two axes
+    one = {name: f"{d}[0]" if name in rows else d for name, d in found.items()}
+    behind = f"{cotangent}[0]" if value.is_row and not value.is_scalar else cotangent
+    sizes = [codes[size] for size in g.shown if size in f.shown and codes[size] not in arrays]
+    return Parts(
+        arrays,
+        [c for c in f.codes if c not in arrays],
+        ", ".join(slopes),
+        [c for c in arrays if c not in [codes[name] for name in slopes]],
+        cotangent,
+        ", ".join(found.values()),
+        f"{g.name}({', '.join([*arrays, *([] if scalar else [behind]), *sizes])})",
+        {codes[name]: f"{cotangent} * {d}" if scalar else d for name, d in one.items()},
+    )
+
+
+def _several(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) != 1 else f"({names[0]},)"
+
+
+def _torch(title: str, f: Function, g: Function, parts: Parts) -> list[list[str]]:
+    """The class with forward and backward, and the function that applies it."""
+    taken = ", ".join(f.codes)
+    arrays, counts, cotangent = parts.arrays, parts.counts, parts.cotangent
+    lines = [
+        "class Function(torch.autograd.Function):",
+        *docstring([title, "", f"The derivative by {parts.by} is the closed form of {g.name}."]),
+        "",
+        "    generate_vmap_rule = True",
+        "",
+        "    @staticmethod",
+        f"    def forward({taken}):",
+        f"        return {f.name}({taken})",
+        "",
+        "    @staticmethod",
+        "    def setup_context(ctx, inputs, output):",
+        f"        ctx.save_for_backward(*inputs{f'[:{len(arrays)}]' if counts else ''})",
+        *([f"        ctx.sizes = inputs[{len(arrays)}:]"] if counts else []),
+        "",
+        "    @staticmethod",
+        f"    def backward(ctx, {cotangent}):",
+        f"        {_several(arrays)} = ctx.saved_tensors",
+        *([f"        {_several(counts)} = ctx.sizes"] if counts else []),
+        f"        {parts.slopes} = {parts.call}",
+        f"        return {', '.join(parts.returned.get(c, 'None') for c in f.codes)}",
+    ]
+    apply = [f"def function({taken}):", *docstring([title])]
+    if parts.fixed:
+        others = " and ".join(parts.fixed)
+        apply += [
+            f"    if torch.is_grad_enabled() and any(t.requires_grad for t in [{', '.join(parts.fixed)}]):",
+            f'        raise ValueError("the derivative is known by {parts.by} only: detach {others}")',
+        ]
+    return [lines, [*apply, f"    return Function.apply({taken})"]]
+
+
+def _jax(title: str, f: Function, g: Function, parts: Parts) -> list[list[str]]:
+    """The function with its rule for reverse differentiation."""
+    taken, counts = ", ".join(f.codes), parts.counts
+    saved = parts.arrays[0] if len(parts.arrays) == 1 else f"({', '.join(parts.arrays)})"
+    returned = [parts.returned.get(c, f"jnp.full_like({c}, jnp.nan)") for c in parts.arrays]
+    about = [title, "", f"Its derivative by {parts.by} is the closed form of {g.name}."]
+    if parts.fixed:
+        about.append(f"By {', '.join(parts.fixed)} it is not known: those derivatives are NaN.")
+    places = "".join(f"{k}, " for k, c in enumerate(f.codes) if c in counts)
+    static = "".join(f'"{c}", ' for c in counts)
+    inner = f"@partial(jax.custom_vjp, nondiff_argnums=({places.rstrip()}))" if counts else "@jax.custom_vjp"
+    outer = f"@partial(jax.jit, static_argnames=({static.rstrip()}))" if counts else "@jax.jit"
+    return [
+        [inner, f"def _function({taken}):", f"    return {f.name}({taken})"],
+        [f"def _forward({taken}):", f"    return {f.name}({taken}), {saved}"],
+        [
+            f"def _backward({', '.join([*counts, '_saved', parts.cotangent])}):",
+            f"    {', '.join(parts.arrays)} = _saved",
+            f"    {parts.slopes} = {parts.call}",
+            f"    return {_several(returned)}",
+        ],
+        ["_function.defvjp(_forward, _backward)"],
+        [outer, f"def function({taken}):", *docstring(about), f"    return _function({taken})"],
+    ]
+
+
+_WRITERS |= {"torch": _torch, "jax": _jax}
+
+__all__ = ["compile_function", "function_source"]

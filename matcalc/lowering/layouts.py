@@ -1,0 +1,139 @@
+"""Which matrices are computed as their transpose.
+
+A product with many rows and few columns is computed faster the other way round, ``(W'*X')'`` for ``X*W``, and what is
+done with it entry by entry, along its rows or in further products is then as fast as memory is: the long axis is the
+one along which the entries lie. It pays for matrices of some size; so the plan is made anew when the dimensions are
+known. Here products are also given the routine that does them best: sums of entrywise products without the products,
+those of a symmetric matrix by one of its triangles.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from matcalc.dims import ONE
+from matcalc.lowering.elementwise import mul
+from matcalc.lowering.plan import Plan, Value, reachable
+from matcalc.lowering.totals import inner, total
+from matcalc.primitives.elementwise import FUNCTIONS
+
+# Where it pays: products of so many multiplications that have more rows than columns, or, where something runs along
+# the rows, so many entries in rows so much longer than the columns.
+_MULTIPLICATIONS, _TALL = 2e6, 2
+_ENTRIES, _SLENDER = 1000, 6
+_ALONG = ("{rt}.softmax({0}, ", "{rt}.log_softmax({0}, ", "{rt}.logsumexp({0}, ")
+
+
+def with_layouts(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
+    """What each value that the roots need becomes when slender products are computed as their transpose."""
+    turned: set[Value] = set()  # transposes of what is computed
+    new: dict[Value, Value] = {}
+    values = reachable(roots)
+    along = _along_rows(values)
+    users = Counter([*roots, *(a for v in values for a in v.args)])
+    for v in values:
+        args = tuple([new[a] for a in v.args])
+        same = v if args == v.args else _again(plan, v, args)
+        if v.op == "dot" and args[0] in plan.symmetric and args[1].rank == 1:
+            new[v] = plan.value("symmetric_dot", args, v.shape)
+        elif v.op == "sum" and users[v.args[0]] == 1 and (pair := _product_of_two(plan, args[0])) is not None:
+            axis = v.attrs[0] if args[0].op != "T" else 1 - v.attrs[0]
+            new[v] = plan.value("products_summed", pair, v.shape, axis)
+        elif v.op == "dot" and _pays(plan, v, v in along):
+            new[v] = _turned(plan, plan.value("dot", _swapped(plan, args), v.shape[::-1]), turned)
+        elif v.rank == 2 and not turned.isdisjoint(args):
+            new[v] = _through(plan, v, args, turned) or same
+        else:
+            new[v] = same
+    return new
+
+
+def _product_of_two(plan: Plan, a: Value) -> tuple[Value, Value] | None:
+    """The matrix as the elementwise product of two, if it is one."""
+    if a.op == "T":
+        a = a.args[0]
+    if a.op != "mul" or a.rank != 2 or a.attrs[1] != len(a.args):
+        return None
+    full = [v for v in a.args if v.shape == a.shape]
+    if len(full) < 2:
+        return None
+    last = full[-1]
+    rest = list(a.args)
+    rest.remove(last)
+    return mul(plan, rest, shape=a.shape, coefficient=a.attrs[0]), last
+
+
+def _along_rows(values: Sequence[Value]) -> set[Value]:
+    """The values along whose rows something runs, at once or after operations on their entries."""
+    found: set[Value] = set()
+    for v in reversed(values):
+        runs = v.op == "sum" and v.attrs[0] == 1
+        runs = runs or (v.op == "call" and v.attrs[0].startswith(_ALONG) and v.attrs[0].endswith("1)"))
+        if runs or (v in found and _is_elementwise(v)):
+            found.update(a for a in v.args if a.rank == 2)
+    return found
+
+
+def _is_elementwise(v: Value) -> bool:
+    return v.op in ("add", "mul", "cosigmoid") or v.op in FUNCTIONS
+
+
+def _pays(plan: Plan, v: Value, along_rows: bool) -> bool:
+    a, b = v.args
+    if v.rank != 2 or a.rank != 2 or b.rank != 2 or ONE in (*v.shape, a.shape[1]) or v.shape[0] is v.shape[1]:
+        return False
+    if plan.sizes is None:
+        plan.by_size = True
+        return False
+    rows, cols = (plan.weight(d) for d in v.shape)
+    if along_rows:
+        return rows * cols >= _ENTRIES and rows >= _SLENDER * cols
+    return rows * cols * plan.weight(a.shape[1]) >= _MULTIPLICATIONS and rows >= _TALL * cols
+
+
+def _swapped(plan: Plan, args: Sequence[Value]) -> tuple[Value, Value]:
+    a, b = args
+    return plan.transpose(b), plan.transpose(a)
+
+
+def _turned(plan: Plan, computed: Value, turned: set[Value]) -> Value:
+    found = plan.transpose(computed)
+    turned.add(found)
+    return found
+
+
+def _through(plan: Plan, v: Value, args: Sequence[Value], turned: set[Value]) -> Value | None:
+    """The transpose of what the operation gives of the transposes, where it acts entry by entry or along an axis."""
+    if v.op == "call" and v.attrs[0].startswith(_ALONG) and v.attrs[0][-2] in "01":
+        template = v.attrs[0][:-2] + str(1 - int(v.attrs[0][-2])) + ")"
+        found = plan.value("call", (plan.transpose(args[0]),), v.shape[::-1], template, *v.attrs[1:])
+        return _turned(plan, found, turned)
+    if _is_elementwise(v):
+        across = tuple([_across(plan, a) for a in args])
+        build = plan.commutative if v.op in ("add", "mul") else plan.value
+        return _turned(plan, build(v.op, across, v.shape[::-1], *v.attrs), turned)
+    return None
+
+
+def _across(plan: Plan, a: Value) -> Value:
+    """An operand of an elementwise operation as it spreads over the transpose."""
+    if a.rank == 1:
+        return plan.newaxis(a, 1)
+    if a.op == "newaxis":
+        return a.args[0] if a.attrs[0] == 1 else plan.newaxis(a.args[0], 1)
+    return plan.transpose(a)
+
+
+def _again(plan: Plan, v: Value, args: tuple[Value, ...]) -> Value:
+    """The operation on other operands; of transposes, what their transposes give."""
+    if v.op == "sum" and args[0].op == "T" and v.attrs[0] is not None:
+        return total(plan, args[0], v.attrs[0])
+    if v.op == "inner" and all(a.op == "T" for a in args):
+        return inner(plan, *args)
+    if v.op == "T":
+        return plan.transpose(args[0])
+    return plan.value(v.op, args, v.shape, *v.attrs)
+
+
+__all__ = ["with_layouts"]

@@ -1,0 +1,128 @@
+"""Large matrices read once: ``X'*f(X*w)`` and ``X'*diag(f(X*w))*X`` block of rows by block of rows.
+
+Each block stays in the cache from its first use to its last, and what has as many rows as the matrix is never there as
+a whole. It pays for matrices beyond the cache; so the plan is made anew when the dimensions are known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from matcalc.dims import Dim
+from matcalc.lowering.plan import Plan, Value, reachable
+from matcalc.primitives.elementwise import FUNCTIONS
+
+_ENTRIES = 2**19  # of the matrix from which on it pays: 4 MiB
+_CALLS = ("{rt}.softmax({0}, 1)", "{rt}.log_softmax({0}, 1)", "{rt}.logsumexp({0}, 1)")
+
+
+def with_row_blocks(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
+    """What each value that the roots need becomes when sums over many rows are computed block by block."""
+    values = reachable(roots)
+    users: dict[Value, set[Value]] = {r: {r} for r in roots}
+    for v in values:
+        for a in v.args:
+            users.setdefault(a, set()).add(v)
+    replaced: dict[Value, Value] = {}
+    for v in reversed(values):  # the largest first
+        if v.op == "dot" and not v.indices and not v.later:
+            found = _blocked(plan, v, users)
+            if found is not None:
+                replaced[v] = found
+    if not replaced:
+        return {v: v for v in values}
+    new: dict[Value, Value] = {}
+    for v in values:
+        if v in replaced:
+            new[v] = replaced[v]
+        else:
+            args = tuple([new[a] for a in v.args])
+            new[v] = v if args == v.args else plan.value(v.op, args, v.shape, *v.attrs)
+    return new
+
+
+def _blocked(plan: Plan, v: Value, users: dict[Value, set[Value]]) -> Value | None:
+    """The product as a sum over blocks of rows, where both factors are made of rows of one large matrix."""
+    left, right = v.args
+    turned = left.op == "T"
+    a = left.args[0] if turned else left
+    if (left.rank == 2) is not turned or right.op == "T" or a.shape[0] is not right.shape[0]:
+        return None
+    rows = a.shape[0]
+    cone = _cone([a, right], rows)
+    if cone is None:
+        return None
+    inner = [c for c in cone if c.op != "arg"]
+    around = {v, *inner, *([left] if turned else ())}
+    read = Counter([b for c in inner for b in _through(c)] + [a, right])
+    large = [c for c in cone if c.op == "arg" and c.rank == 2 and read[c] > 1]
+    if not large or any(not users[c] <= around for c in inner):
+        return None
+    matrix = max(large, key=lambda c: plan.weight(c.shape[1]))
+    if plan.sizes is None:
+        plan.by_size = True
+        return None
+    many = plan.weight(rows)
+    least = 2 * max(plan.weight(d) for d in v.shape) if v.rank == 2 else 1  # to add a matrix takes its time, too
+    if many * plan.weight(matrix.shape[1]) < _ENTRIES or many < 4 * least:
+        return None
+    index = plan.value("index", (), (), "rows")
+    part: dict[Value, Value] = {}
+    for c in cone:
+        if c.op == "arg":
+            part[c] = plan.value("rows_of", (c, index), c.shape)
+        else:
+            args = tuple([part.get(b, b) for b in c.args])
+            part[c] = plan.value(c.op, args, c.shape, *c.attrs)
+    x = plan.value("T", (part[a],), left.shape) if turned else part[a]
+    body = plan.value("dot", (x, part[right]), v.shape)
+    return plan.value("loop", (index, body, matrix, matrix), v.shape, "rows", least)
+
+
+def _through(v: Value) -> tuple[Value, ...]:
+    """The operands, those of views too."""
+    return tuple([b for a in v.args for b in (a, *(a.args if a.op in ("T", "newaxis") else ()))])
+
+
+def _cone(ends: Sequence[Value], rows: Dim) -> list[Value] | None:
+    """The values row by row from which the ends are computed, operands first; None where one is not row by row."""
+    out: list[Value] = []
+    seen: set[Value] = set()
+    stack = [(e, False) for e in ends]
+    while stack:
+        v, done = stack.pop()
+        if done:
+            out.append(v)
+            continue
+        if v in seen:
+            continue
+        seen.add(v)
+        operands = _by_rows(v, rows)
+        if operands is None:
+            return None
+        stack.append((v, True))
+        stack += [(a, False) for a in operands]
+    return out
+
+
+def _by_rows(v: Value, rows: Dim) -> list[Value] | None:
+    """The operands whose rows give the rows of ``v``; None where its rows are not computed one by one."""
+    if not v.shape or v.shape[0] is not rows or rows in v.shape[1:] or v.indices or v.later:
+        return None
+    if v.op == "arg":
+        return []
+    first = v.args[:1]
+    if v.op == "dot" and first[0].rank == 2 and rows not in v.args[1].shape:
+        return list(first)
+    if v.op == "newaxis" and v.attrs[0] == 1:
+        return list(first)
+    if (v.op == "sum" and v.attrs[0] == 1) or (v.op == "call" and v.attrs[0] in _CALLS):
+        return list(first)
+    if v.op in ("add", "mul", "cosigmoid") or v.op in FUNCTIONS:
+        found = [a for a in v.args if rows in a.shape]
+        return found if all(a.shape[0] is rows for a in found) else None
+    return None
+
+
+__all__ = ["with_row_blocks"]
