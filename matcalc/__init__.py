@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Names = str | Sequence[str]  # "W", "W, b" or ["W", "b"]
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 
 def parse(text: str, where: str | None = None) -> Formula:

@@ -84,7 +84,7 @@ def test_python() -> None:
             expected = [line.partition("#")[2].strip() for line in block.splitlines() if line.startswith("print(")]
             assert shown.getvalue().splitlines() == expected
             count += 1
-    assert count == 2
+    assert count == 3
 
 
 def test_there_is_something_to_test() -> None:
