@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from matcalc.errors import MatcalcError, ParseError
+from matcalc.errors import ArgumentError, MatcalcError, ParseError
 
 LONGEST_INPUT = 1_000_000  # characters of a file or of standard input
 
@@ -25,6 +25,8 @@ examples:
   matcalc hessian "sum(softplus(X*w))" --wrt w --slopes prime --products hadamard
   matcalc differential "X^-1" --wrt X
   matcalc jvp "softmax(x)" --wrt x --direction v
+  matcalc newton "norm2(A*x - b)^2" --wrt x --format c > newton.c
+  matcalc hessian "norm(U*V' - A)^2" --wrt U --where "U in R^{m x k}; V in R^{n x k}" --compressed
   matcalc check "x'*A*x" --wrt x --claim "2*A*x"
   matcalc check "A*X*B" --wrt X --of jacobian --claim "kron(B, A')"
 """
@@ -46,6 +48,12 @@ _DERIVATIVES: dict[str, tuple[str, tuple[str, ...]]] = {  # help, options
     "newton": ("the Newton step H^-1*g, with the Hessian H and the gradient g", ("at", "net", "shift", "gradient")),
 }
 _SOURCES = ("python", "torch", "jax", "julia", "matlab", "c")  # the keys of emission.FORMATS
+_OF_SOURCES = ("value", "gradient", "blocks", "linearised", "batch", "function")  # options of functions only
+_EXCLUDED = {  # what one option leaves no place for
+    "function": ("value", "batch", "linearised", "layout", "steps"),
+    "compressed": ("blocks", "steps"),
+    "linearised": ("batch",),
+}
 _ALIASES = {"grad": ("gradient",)}
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -53,19 +61,19 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "net": {"metavar": "EXPR", "help": "the net, where EXPR (or --loss) is only the loss of what --at names"},
     "direction": {"metavar": "NAMES", "help": "names of the directions, one for each variable (default: v, ...)"},
     "weights": {"metavar": "NAME", "help": "of an expression with m entries: name of the weights of the m Hessians"},
-    "blocks": {"action": "store_true", "help": "with --format python: return the blocks, not one matrix"},
+    "blocks": {"action": "store_true", "help": "in source code: return the blocks, not one matrix"},
     "compressed": {
         "action": "store_true",
         "help": "the small factors in the structure of the matrix, as M in kron(M, I)",
     },
-    "gradient": {"action": "store_true", "help": "with --format python: return the gradients, too"},
+    "gradient": {"action": "store_true", "help": "in source code: return the gradients, too"},
     "linearised": {
         "action": "store_true",
-        "help": "with --format python: a function of the variables that gives the function of the direction",
+        "help": "with --format python, torch, jax: a function that gives the function of the direction",
     },
     "function": {
         "action": "store_true",
-        "help": "with --format torch, jax: the value, as a function whose derivative is known to be this closed form",
+        "help": "with --format torch, jax: the value, as a function whose derivative is this closed form",
     },
     "shift": {"metavar": "NAME", "help": "a number that is added to the diagonal, as mu in (H + mu*I)^-1*g"},
     "layout": {
@@ -110,6 +118,7 @@ def _spaced(argv: Sequence[str]) -> list[str]:
 
 def _derive(arguments: argparse.Namespace, colour: _Colour) -> int:
     """Serves all commands that derive something."""
+    _require_sensible(arguments)
     result = _result(arguments, arguments.command)
     reports = []
     if arguments.check:
@@ -127,7 +136,10 @@ def _derive(arguments: argparse.Namespace, colour: _Colour) -> int:
         print(result.source(**chosen).rstrip("\n"))
     elif getattr(arguments, "compressed", False):
         found = result.compressed
-        print(found.latex() if arguments.format == "latex" else found.text(unicode=_unicode(arguments)))
+        if arguments.format == "latex":
+            print(found.latex())
+        else:
+            print("\n".join([found.text(unicode=_unicode(arguments)), *_remarks(result, colour)]))
     else:
         _print_formula(result, arguments, colour)
     if arguments.format != "json":
@@ -135,6 +147,19 @@ def _derive(arguments: argparse.Namespace, colour: _Colour) -> int:
         for report in reports:
             print(f"\n{report}", file=stream)
     return 0 if all(report.passed for report in reports) else 1
+
+
+def _require_sensible(arguments: argparse.Namespace) -> None:
+    """Refuses options that would be without effect on what is printed, and such that exclude each other."""
+    given = [name for name in _OF_SOURCES if getattr(arguments, name, False)]
+    if given and arguments.format not in _SOURCES:
+        raise ArgumentError(f"--{given[0]} is about source code", hint=f"add --format {', '.join(_SOURCES)}")
+    if arguments.steps and arguments.format in _SOURCES:
+        raise ArgumentError("--steps are not source code", hint="leave --format out, or take latex or json")
+    for name, others in _EXCLUDED.items():
+        wrong = [other for other in others if getattr(arguments, name, False) and getattr(arguments, other, False)]
+        if wrong:
+            raise ArgumentError(f"--{name} and --{wrong[0]} exclude each other", hint="leave one of them out")
 
 
 def _result(arguments: argparse.Namespace, request: str) -> Any:
@@ -203,8 +228,12 @@ def _print_formula(result: Any, arguments: argparse.Namespace, colour: _Colour) 
 
         print(steps_text(result.steps, unicode=unicode), end="\n\n")
     print(result.text(unicode=unicode, head=True, **chosen))
-    for line in _about(result):
-        print(colour.dim(f"# {line}"))
+    for line in _remarks(result, colour):
+        print(line)
+
+
+def _remarks(result: Any, colour: _Colour) -> list[str]:
+    return [colour.dim(f"# {line}") for line in _about(result)]
 
 
 def _about(result: Any) -> list[str]:
@@ -331,7 +360,10 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if formats:
-            made.add_argument("--format", choices=formats, help="default: text; unicode on a terminal that shows it")
+            said = "default: text; unicode on a terminal that shows it"
+            if len(formats) > 2:
+                said += "; python to c: source code that needs nothing of matcalc"
+            made.add_argument("--format", choices=formats, help=said)
         made.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: on a terminal")
         made.set_defaults(run=run)
         return made
@@ -348,13 +380,13 @@ def _parser() -> argparse.ArgumentParser:
         options(made, own)
         made.add_argument("--steps", action="store_true", help="show the derivation")
         made.add_argument("--check", action="store_true", help="verify the result by numbers; status 1 if it fails")
-        made.add_argument("--value", action="store_true", help="with --format python: return the value, too")
+        made.add_argument("--value", action="store_true", help="in source code: return the value, too")
         made.add_argument(
             "--batch",
             action="append",
             default=[],
             metavar="NAMES",
-            help="with --format python: these arguments have one more axis, in front, for many items at once",
+            help="with --format python, torch, jax: these arguments have one more axis in front, for many items",
         )
         spelling = made.add_argument_group("spelling of the result, all equal in value (default: the shortest)")
         for choice, (values, meaning) in CHOICES.items():
@@ -369,7 +401,7 @@ def _parser() -> argparse.ArgumentParser:
     check = command("check", _check, "verify a derivative, or a formula that you claim, by numbers", "text", "json")
     named = [*_DERIVATIVES, *(alias for aliases in _ALIASES.values() for alias in aliases)]
     check.add_argument("--of", choices=named, default="grad", help="what is verified (default: the gradient)")
-    options(check, ("at", "net", "direction", "weights", "layout"))
+    options(check, ("at", "net", "direction", "weights", "shift", "layout"))
     command("rules", _rules, "list the functions and operators with their differentials", of_expression=False)
     completion = command("completion", _completion, "print a completion script for your shell", of_expression=False)
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))

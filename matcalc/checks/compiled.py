@@ -104,7 +104,7 @@ def run_compiled(function: Any, point: Point) -> Any:
     """The compiled function at a point; sizes that no argument shows are arguments too."""
     import numpy
 
-    from matcalc.lowering.compiled import input_name
+    from matcalc.lowering.planned import input_name
 
     given: dict[str, Any] = {**point.sizes, **{input_name(e): _array(a, e) for e, a in point.env.items()}}
     with numpy.errstate(all="ignore"):

@@ -6,18 +6,16 @@ remarks on its conventions (a line each) to text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from matcalc.errors import ArgumentError
-from matcalc.expr import Expr
 
 if TYPE_CHECKING:
-    from matcalc.lowering import Compiled
-    from matcalc.lowering.compiled import Planned
+    from matcalc.lowering.compiled import Compiled, Functions
+    from matcalc.lowering.planned import Planned, Request
 
-Outputs: TypeAlias = Expr | Mapping[str, Expr]
 Emitter: TypeAlias = "Callable[[Planned, Sequence[str]], str]"
 
 FORMATS = {
@@ -30,17 +28,15 @@ FORMATS = {
 }
 
 
-def source(
-    format: str | None, outputs: Outputs, arguments: Sequence[Expr], remarks: Sequence[str] = (), **options: Any
-) -> str:
+def source(format: str | None, request: Request, remarks: Sequence[str] = ()) -> str:
     """The text of a function: as NumPy's callable runs it, or self-contained in one of the formats."""
     if format is None:
-        from matcalc.lowering import numpy_source
+        from matcalc.lowering.compiled import module_of
 
-        return numpy_source(outputs, arguments, **options).source
-    from matcalc.lowering.compiled import planned
+        return module_of(request).source
+    from matcalc.lowering.planned import planned
 
-    return emitted(planned(outputs, arguments, **options), format, remarks)
+    return emitted(planned(request), format, remarks)
 
 
 def emitted(planned: Planned, format: str, remarks: Sequence[str] = ()) -> str:
@@ -55,15 +51,15 @@ def emitted(planned: Planned, format: str, remarks: Sequence[str] = ()) -> str:
     return emit(planned, remarks)
 
 
-def compiled(library: str, outputs: Outputs, arguments: Sequence[Expr], **options: Any) -> Compiled:
+def compiled(library: str, request: Request, functions: Functions | None = None) -> Compiled:
     """A callable for the arrays of a library: a :class:`Compiled` for NumPy, else an :class:`ArrayFunction`."""
     if library == "numpy":
-        from matcalc.lowering import compile_numpy
+        from matcalc.lowering.compiled import compile_requested
 
-        return compile_numpy(outputs, arguments, **options)
-    from matcalc.emission.arrays import compile_arrays
+        return compile_requested(request, functions)
+    from matcalc.emission import arrays
 
-    return compile_arrays(library, outputs, arguments, **options)  # type: ignore[return-value]  # it is used as one
+    return arrays.compile_requested(library, request, functions)  # type: ignore[return-value]  # it is used as one
 
 
 __all__ = ["FORMATS", "compiled", "emitted", "source"]

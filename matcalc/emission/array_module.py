@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from textwrap import wrap
 
-from matcalc.emission.array_source import Function, Unknown, quoted
+from matcalc.emission.array_source import Function, Unknown
 from matcalc.emission.bundle import definitions, needed, without_types
 from matcalc.emission.libraries import Library
+from matcalc.lowering.docstrings import quoted
 from matcalc.lowering.maps import Derivative
 
 
@@ -22,19 +24,21 @@ def module_text(
     helpers = {h for f in functions for h in f.helpers}
     texts, modules = helper_texts(library, helpers)
     modules |= {f"import {m}" for f in functions for m in f.modules} | set(imports)
-    modules |= _namespace(library)
+    constants = [c for f in functions for c in f.constants]
+    asked = library.namespace == "xp"  # the arrays say which it is
+    modules |= _namespace(library) if asked else set()
+    named = [] if asked else [(f"{library.namespace}.", line) for line in _namespace(library)]
     if any("device(" in line for text in [*texts, *(x for d in definitions_ for x in d)] for line in [text]):
         modules = {m.replace("import array_namespace", "import array_namespace, device") for m in modules}
-    for used, line in (("jax.", "import jax"), ("np.", "import numpy as np")):
-        if any(re.search(rf"\b{re.escape(used)}", x) for d in [*definitions_, texts] for x in d):
+    for used, line in (*named, ("jax.", "import jax"), ("np.", "import numpy as np")):
+        if any(re.search(rf"\b{re.escape(used)}", x) for d in [*definitions_, texts, constants] for x in d):
             modules.add(line)
     out = sorted(m for m in modules if _is_standard(m))
     own = sorted(m for m in modules if not _is_standard(m))
     out += ["", *own] if out and own else own
     if unknown:
         wanted = [_wanted(name, order, code) for (name, order), code in unknown.items()]
-        out += ["", f"# To be given, functions of arrays: {', '.join(wanted)}"]
-    constants = [c for f in functions for c in f.constants]
+        out += ["", *wrap(f"# To be given, functions of arrays: {', '.join(wanted)}", 100, subsequent_indent="#   ")]
     out += ["", *constants] if constants else []
     for text in [*texts, *("\n".join(d) for d in definitions_)]:
         out += ["", text] if re.match(r"(#|_[A-Z]+ =)", text) and not text.startswith("def") else ["", "", text]

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from typing import NamedTuple
 
-from matcalc.dims import Dim, shape_text
+from matcalc.dims import Dim
 from matcalc.emission.array_rules import is_number
 from matcalc.emission.array_writer import ArrayWriter
 from matcalc.emission.libraries import STANDARD, Library
 from matcalc.errors import ArgumentError
 from matcalc.expr import Expr
 from matcalc.lowering import staged
-from matcalc.lowering.code import ATOM, SUM, TERM, Code, dim_code
+from matcalc.lowering.code import ATOM, Code
+from matcalc.lowering.docstrings import described, described_result, quoted
 from matcalc.lowering.maps import Derivative
+from matcalc.lowering.module import memory_of, size_read
 from matcalc.lowering.names import Names
-from matcalc.lowering.plan import VIEWS, ArrayShape, Value, reachable
+from matcalc.lowering.plan import ArrayShape, Value, reachable
 from matcalc.lowering.planned import Planned
 from matcalc.lowering.signature import bindings
-from matcalc.lowering.walk import array_shape
 
 WIDTH = 100
 Unknown = tuple[str, int | Derivative]
@@ -35,6 +36,7 @@ class Function(NamedTuple):
     ``static``   identifiers of arguments that are numbers of Python: positions, limits and exponents
     ``arrays``   identifiers of arguments that are arrays; the sizes are the rest
     ``constants``  statements outside the function
+    ``eager``    whether entries of arrays decide on positions, so that nothing can be compiled before they are known
     """
 
     name: str
@@ -48,6 +50,7 @@ class Function(NamedTuple):
     constants: tuple[str, ...]
     helpers: frozenset[str]
     modules: frozenset[str]
+    eager: bool = False
 
 
 def function(
@@ -96,27 +99,17 @@ def function(
         raise ArgumentError(
             "the result depends on no array, so that its library is not known", hint='choose one: library="torch"'
         )
-    head = _converted(arrays, numbers, w.needs_dtype) if library.converts else []
-    first = (arrays or numbers or [""])[0]
-    if library.namespace == "xp":
-        head.append(f"xp = array_namespace({', '.join(arrays or numbers)})")
-    word = library.words.get("number") or STANDARD["number"]
-    convert = [] if library.converts else [*numbers]
-    if not arrays and convert:
-        bare = word.replace(", **like", "").replace("{xp}", library.namespace)
-        head.append(f"{first} = {bare.replace('{0}', first)}")
-        convert.remove(first)
-    if (w.needs_dtype or convert) and not library.converts:
-        head.append(f"like = {library.like.format(first)}" if first else "like = {}")
-    head += [f"{c} = {word.replace('{xp}', library.namespace).replace('{0}', c)}" for c in convert]
+    head = _head(w, library, arrays, numbers)
     body = w.own([*(f"    {line}" for line in head), *body, *w.lines, *within, *_listed("    return ", results)])
     codes = [*(code for _, code, _ in arguments), *(code for _, code in given)]
-    described = [(code, _described(shape), shown) for shown, code, shape in arguments]
-    described += [(code, "a dimension, a whole number", size) for size, code in given]
+    inputs = [
+        (code, "a number of Python" if code in static else described(shape), shown) for shown, code, shape in arguments
+    ]
+    inputs += [(code, "a dimension, a whole number", size) for size, code in given]
     return Function(
         name,
         f"def {name}({', '.join(codes)}):",
-        _about(planned, remarks, described),
+        _about(planned, remarks, inputs),
         body,
         (*(shown for shown, _, _ in arguments), *(size for size, _ in given)),
         tuple(codes),
@@ -125,7 +118,24 @@ def function(
         tuple(w.own(w.constants)),
         frozenset(w.helpers),
         frozenset(w.modules),
+        any(shape and shown in counted for shown, _, shape in arguments),
     )
+
+
+def _head(w: ArrayWriter, library: Library, arrays: Sequence[str], numbers: Sequence[str]) -> list[str]:
+    """The statements before all others: arrays of what is given, and the kind of arrays that are made."""
+    if library.converts:
+        return _converted(arrays, numbers, w.needs_dtype)
+    out = [f"xp = array_namespace({', '.join(arrays or numbers)})"] if library.namespace == "xp" else []
+    word = (library.words.get("number") or STANDARD["number"]).replace("{xp}", library.namespace)
+    first = (arrays or numbers or [""])[0]
+    convert = [*numbers]
+    if not arrays and convert:
+        out.append(f"{first} = {word.replace(', **like', '').replace('{0}', first)}")
+        convert.remove(first)
+    if w.needs_dtype or convert:
+        out.append(f"like = {library.like.format(first)}" if first else "like = {}")
+    return [*out, *(f"{c} = {word.replace('{0}', c)}" for c in convert)]
 
 
 def _within(w: ArrayWriter, c: staged.Written, library: Library, shared: Collection[Value]) -> list[str]:
@@ -136,7 +146,7 @@ def _within(w: ArrayWriter, c: staged.Written, library: Library, shared: Collect
             out.append(f"        {code} = " + (f"np.asarray({code}, dtype=float)" if shape else f"float({code})"))
         if shape:
             out.append(f"        if {code}.shape != {w.shape(shape)}:")
-            out.append(f'            raise ValueError("the shape of {code} must be {_described(shape)[6:]}")')
+            out.append(f'            raise ValueError("the shape of {code} must be {described(shape)[6:]}")')
     out += c.lines
     return [*out, *_listed("        return ", _results(w, c.closure.results, c.results, shared)), ""]
 
@@ -164,9 +174,9 @@ def _results(
 ) -> list[str]:
     """What is returned; where arrays can be changed, none that is an argument, another result, or ``shared``."""
     out = []
-    bases = {_base(v) for v in shared}
+    bases = {memory_of(v) for v in shared}
     for (_, e, v), code in zip(results, codes, strict=True):
-        base = _base(v)
+        base = memory_of(v)
         if is_number(v):
             code = w.word("number", [code])
         elif not w.library.constant and v.shape:
@@ -176,13 +186,6 @@ def _results(
         bases.add(base)
         out.append(f"{code.at(ATOM)}[None, :]" if e.is_row and v.rank == 1 else code.text)
     return out
-
-
-def _base(v: Value) -> Value:
-    """The value whose memory it may share."""
-    while v.op in VIEWS or v.op == "unknown":
-        v = v.args[0]
-    return v
 
 
 def _sizes(
@@ -211,12 +214,7 @@ def _sizes(
             parts = [w.size(d).text for d in shape]
             out.append(f"    {', '.join(parts) if len(parts) > 1 else f'({parts[0]},)'} = {code}.shape")
             continue
-        text, level = f"{code}.shape[{b.axis}]", ATOM
-        if b.rest.terms:
-            text, level = f"{text} + {dim_code(b.rest * -1, w.sizes).text}".replace("+ -", "- "), SUM
-        if b.factor != 1:
-            text, level = f"{Code(text, level).at(TERM)} // {b.factor}", TERM
-        out.append(f"    {w.sizes[size]} = {text}")
+        out.append(f"    {w.sizes[size]} = {size_read(b, code, w.sizes).text}")
     if checks:
         known = [
             (shown, code, shape)
@@ -226,7 +224,7 @@ def _sizes(
         if known:
             tests = [f"{code}.shape != {w.shape(shape)}" for _, code, shape in known]
             out += _long("    if ", tests, " or ", ":")
-            shapes = ", ".join(f"{c} {_described(s).removeprefix('shape ')}" for _, c, s in arguments if s)
+            shapes = ", ".join(f"{c} {described(s).removeprefix('shape ')}" for _, c, s in arguments if s)
             out.append(f'        raise ValueError("the shapes must be {shapes}")')
     return out
 
@@ -248,37 +246,16 @@ def _listed(opening: str, parts: Sequence[str]) -> list[str]:
 # What the function says of itself
 
 
-def _about(planned: Planned, remarks: Sequence[str], described: Sequence[tuple[str, str, str]]) -> list[str]:
+def _about(planned: Planned, remarks: Sequence[str], inputs: Sequence[tuple[str, str, str]]) -> list[str]:
     out = (planned.title or "Generated by matcalc.").splitlines()
     out += ["", *remarks] if remarks else []
-    if described:
-        lines = [f"{code:<8} {shape}" + (f"  ({shown})" if shown != code else "") for code, shape, shown in described]
+    if inputs:
+        lines = [f"{code:<8} {shape}" + (f"  ({shown})" if shown != code else "") for code, shape, shown in inputs]
         out += ["", "Arguments", *(f"  {line}" for line in lines)]
     out += ["", "Result" if len(planned.results) + len(planned.closures) == 1 else "Results, as a tuple"]
-    out += [f"  {label:<8} {_described_result(e, v)}" for label, e, v in planned.results]
+    out += [f"  {label:<8} {described_result(e, v)}" for label, e, v in planned.results]
     out += [f"  {c.name:<8} a function: {c.title}" for c in planned.closures]
     return [*out, "", "Vectors are one-dimensional arrays."]
-
-
-def _described(shape: ArrayShape) -> str:
-    if not shape:
-        return "a number"
-    sizes = ", ".join(map(str, shape))
-    return f"shape ({sizes},)" if len(shape) == 1 else f"shape ({sizes})"
-
-
-def _described_result(e: Expr, v: Value) -> str:
-    if v.shape != array_shape(e) and v.shape:
-        return f"{_described(v.shape)}, a stack of {v.shape[0]}, each in {shape_text(e.shape)}"
-    if e.is_scalar:
-        return "a number"
-    return _described((e.rows,) if e.is_column else e.shape) + f", in {shape_text(e.shape)}"
-
-
-def quoted(text: str) -> str:
-    """Text that stays what it is within a docstring or a comment, whatever the user has put into it."""
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return plain.replace("\\", "\\\\").replace('"', "'")
 
 
 def docstring(lines: Sequence[str], indent: str = "    ") -> list[str]:
@@ -299,4 +276,4 @@ def definition(f: Function) -> list[str]:
     return [f.head, *docstring(f.about), *f.body]
 
 
-__all__ = ["Function", "definition", "docstring", "function", "quoted"]
+__all__ = ["Function", "definition", "docstring", "function"]

@@ -11,11 +11,12 @@ from matcalc.emission.array_source import Function, Unknown, definition, functio
 from matcalc.emission.conversion import converted
 from matcalc.emission.libraries import LIBRARIES, Library
 from matcalc.errors import ArgumentError, LimitError
-from matcalc.lowering.compiled import executed, planned
-from matcalc.lowering.maps import Derivative
-from matcalc.lowering.maps import given as given_map
+from matcalc.lowering import compiled
+from matcalc.lowering.compiled import Functions, executed
+from matcalc.lowering.maps import Given
 from matcalc.lowering.plan import ArrayShape
-from matcalc.lowering.signature import Signature
+from matcalc.lowering.planned import Request, planned, requested
+from matcalc.lowering.signature import Signature, whole
 from matcalc.syntax.spelling import canonical
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from matcalc.lowering.planned import Planned
 
 _MOST_KINDS = 1000  # of arguments, that are remembered as right
-
-Functions = Mapping[str, Sequence[Callable[..., Any]]]
 
 
 def library_of(name: str) -> Library:
@@ -55,13 +54,14 @@ class Made(NamedTuple):
     large: list[ArrayShape]  # of results that may have more entries than any argument
     limit: int | None
     unknown: dict[Unknown, str]
-    recipe: Any = None  # from which it is planned for known sizes, where another order may be cheaper
+    batch: tuple[str, ...] = ()  # arguments whose first axis is that of a batch
+    request: Request | None = None  # from which it is planned for known sizes, where another order may be cheaper
 
 
 def made_of(library: str, source: str, written: Function, what: Planned, unknown: Mapping[Unknown, str]) -> Made:
     shapes = [shape for _, shape in what.arguments]
     results = dict.fromkeys(v.shape for _, _, v in what.results if v.shape not in shapes and len(v.shape) > 1)
-    return Made(library, source, written, shapes, list(results), what.limit, dict(unknown))
+    return Made(library, source, written, shapes, list(results), what.limit, dict(unknown), what.batch)
 
 
 class ArrayFunction:
@@ -80,7 +80,7 @@ class ArrayFunction:
         written = made.written
         count = len(made.shapes)
         texts = {name: ",".join(map(str, shape)) for name, shape in zip(written.shown, made.shapes, strict=False)}
-        self._signature = Signature(texts, written.shown[count:])
+        self._signature = Signature(texts, written.shown[count:], batch=made.batch)
         self._counts = [code in written.static for code in written.codes[:count]]
         self._usual: dict[Any, Callable[..., Any]] = {}  # by the kinds of arguments that have been found right
         self._special: dict[tuple[int, ...], Callable[..., Any]] = {}  # for sizes of another order of operations
@@ -102,9 +102,9 @@ class ArrayFunction:
             return usual(*given)
         count = len(self._made.shapes)
         arrays = self._arrays(given[:count])
-        sizes = [_size(name, k) for name, k in zip(self.arguments[count:], given[count:], strict=True)]
+        sizes = [whole(name, k) for name, k in zip(self.arguments[count:], given[count:], strict=True)]
         known = self._check(arrays, sizes)
-        function = self.function if self._made.recipe is None else self._for_sizes(known)
+        function = self.function if self._made.request is None else self._for_sizes(known)
         if kind is not None and all(map(is_, arrays, given)):
             if len(self._usual) >= _MOST_KINDS:
                 self._usual.clear()
@@ -118,9 +118,8 @@ class ArrayFunction:
         """The function whose operations are in the order that is the cheapest for these sizes."""
         key = tuple(sizes.values())
         found = self._special.get(key)
-        if found is None and self._made.recipe is not None:
-            outputs, arguments, options = self._made.recipe
-            made, unknown = _made(self.library, outputs, arguments, options, sizes)
+        if found is None and self._made.request is not None:
+            made, unknown = _made(self.library, self._made.request, sizes)
             named = {self._made.unknown[which]: code for which, code in unknown.items()}
             given = {named[code]: f for code, f in self._given.items() if code in named}
             same = made.written.codes == self._made.written.codes
@@ -161,9 +160,8 @@ class ArrayFunction:
         for name, shape, array in zip(self.arguments, self._made.shapes, arrays, strict=False):
             rank = len(getattr(array, "shape", ()))
             if rank != len(shape):
-                kinds = ("a number", "a vector (one-dimensional)", "a matrix (two-dimensional)")
-                wanted = kinds[len(shape)] if len(shape) < len(kinds) else f"an array of {len(shape)} axes"
-                raise ArgumentError(f"{name} must be {wanted} but has shape {tuple(array.shape)}")
+                kind = self._signature.kind(name, shape)
+                raise ArgumentError(f"{name} must be {kind} but has shape {tuple(array.shape)}")
         known = self._signature.check(arrays, dict(zip(self._signature.sizes, sizes, strict=True)))
         if self._made.limit is not None and self.library != "dask":
             self._within_limit(known, arrays, self._made.limit)
@@ -201,54 +199,47 @@ def _number(value: Any) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def _size(name: str, value: Any) -> int:
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        number = -1
-    if number < 0 or number != value:
-        raise ArgumentError(f"{name} is a dimension, so it must be a whole number, not {value!r}")
-    return number
-
-
 def compile_arrays(
     library: str,
     outputs: Expr | Mapping[str, Expr],
     arguments: Sequence[Expr] | None = None,
     *,
     functions: Functions | None = None,
-    ignored: Collection[str] = (),
     **options: Any,
 ) -> ArrayFunction:
     """A callable for an array library, with the arguments and options of :func:`matcalc.lowering.compile_numpy`."""
+    return compile_requested(library, requested(outputs, arguments, **options), functions)
+
+
+def compile_requested(library: str, request: Request, functions: Functions | None = None) -> ArrayFunction:
+    """The callable that is asked for.
+
+    Raises   ArgumentError when there is no such library, or it is not installed
+    """
     installed(library)
-    made, unknown = _made(library, outputs, arguments, options)
-    return ArrayFunction(made, implementations(unknown, functions or {}), ignored)
+    made, unknown = _made(library, request)
+    return ArrayFunction(made, implementations(unknown, functions or {}), request.ignored)
 
 
-def _made(
-    library: str,
-    outputs: Expr | Mapping[str, Expr],
-    arguments: Sequence[Expr] | None,
-    options: Mapping[str, Any],
-    sizes: Mapping[str, int] | None = None,
-) -> tuple[Made, dict[Unknown, str]]:
+def _made(library: str, request: Request, sizes: Mapping[str, int] | None = None) -> tuple[Made, dict[Unknown, str]]:
     """The text for sizes that are not known, or for those that are."""
-    what = planned(outputs, arguments, sizes=sizes, **options)
+    what = planned(request, sizes=sizes)
     unknown: dict[Unknown, str] = {}
     written = function(what, LIBRARIES[library], checks=False, unknown=unknown)
     source = module_of(LIBRARIES[library], written, unknown, plain=bool(what.closures))
     made = made_of(library, source, written, what, unknown)
     if what.by_size and sizes is None:
-        made = made._replace(recipe=(outputs, arguments, dict(options)))
+        made = made._replace(request=request)
     return made, unknown
 
 
 def module_of(library: Library, written: Function, unknown: Mapping[Unknown, str], *, plain: bool = False) -> str:
-    """The module of one function; of JAX a compiled one, unless it is to be ``plain`` as it gives functions."""
+    """The module of one function; of JAX a compiled one, unless it is to be ``plain`` as it gives functions, or labels
+    among its arrays must be known.
+    """
     lines = definition(written)
     imports = []
-    if library.module == "jax.numpy" and not plain:
+    if library.module == "jax.numpy" and not (plain or written.eager):
         fixed = [c for c in written.codes if c not in written.arrays]
         if fixed:
             listed = ", ".join(f'"{c}"' for c in fixed) + ("," if len(fixed) == 1 else "")
@@ -260,22 +251,9 @@ def module_of(library: Library, written: Function, unknown: Mapping[Unknown, str
 
 
 def implementations(unknown: Mapping[Unknown, str], functions: Functions) -> dict[str, Any]:
-    """What the caller gives for unknown functions, by their identifiers."""
-    out: dict[str, Any] = {}
-    functions = {canonical(name): given for name, given in functions.items()}
-    for (name, order), code in unknown.items():
-        given: Any = functions.get(name, ())
-        if isinstance(order, Derivative):
-            out[code] = given_map(name, order, given).function
-            continue
-        given = (given,) if callable(given) else given
-        if order >= len(given) or not callable(given[order]):
-            raise ArgumentError(
-                f"the values of {name}{chr(39) * order} are not known",
-                hint=f"pass functions={{{name!r}: [...]}}: the function and its derivatives, of arrays",
-            )
-        out[code] = given[order]
-    return out
+    """What the caller gives for unknown functions, by their identifiers; maps as they are, of the library's arrays."""
+    found = compiled.implementations(unknown, functions)
+    return {code: f.function if isinstance(f, Given) else f for code, f in found.items()}
 
 
 def torch_source(planned: Planned, remarks: Sequence[str] = ()) -> str:
@@ -294,4 +272,13 @@ def _source(library: Library, what: Planned, remarks: Sequence[str]) -> str:
     return module_of(library, written, unknown, plain=bool(what.closures))
 
 
-__all__ = ["ArrayFunction", "compile_arrays", "implementations", "installed", "jax_source", "made_of", "torch_source"]
+__all__ = [
+    "ArrayFunction",
+    "compile_arrays",
+    "compile_requested",
+    "implementations",
+    "installed",
+    "jax_source",
+    "made_of",
+    "torch_source",
+]

@@ -11,21 +11,38 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from matcalc.emission.array_module import module_text
 from matcalc.emission.array_source import Function, Unknown, definition, docstring, function
-from matcalc.emission.arrays import ArrayFunction, Functions, implementations, installed, made_of
+from matcalc.emission.arrays import ArrayFunction, implementations, installed, made_of
 from matcalc.emission.libraries import LIBRARIES
 from matcalc.errors import ArgumentError
-from matcalc.lowering.compiled import input_name, planned
+from matcalc.lowering.compiled import Functions
 from matcalc.lowering.names import Names
+from matcalc.lowering.planned import input_name, planned, requested
 
 if TYPE_CHECKING:
     from matcalc.expr import Expr
     from matcalc.lowering.planned import Planned
 
 
+class WithDerivative(NamedTuple):
+    """A value and its derivative.
+
+    ``slopes``     of a scalar its gradients by the differentiable arguments; else their products with the ``cotangent``
+    ``arguments``  of the function, all that the value needs
+    """
+
+    value: Expr
+    slopes: Mapping[str, Expr]
+    cotangent: Expr | None
+    arguments: Sequence[Expr]
+    title: str = ""
+    names: Mapping[Expr, str] | None = None
+
+
 class Parts(NamedTuple):
     """The texts of which both libraries' functions are made."""
 
     arrays: list[str]  # identifiers of the arguments that are arrays
+    numbers: list[str]  # and of those that are numbers
     counts: list[str]  # and of the dimensions
     by: str  # the differentiable arguments, for people
     fixed: list[str]  # identifiers of the other arrays
@@ -38,71 +55,38 @@ class Parts(NamedTuple):
 _WRITERS: dict[str, Callable[[str, Function, Function, Parts], list[list[str]]]] = {}
 
 
-def compile_function(
-    library: str,
-    value: Expr,
-    slopes: Mapping[str, Expr],
-    cotangent: Expr | None,
-    arguments: Sequence[Expr],
-    *,
-    functions: Functions | None = None,
-    title: str = "",
-    names: Mapping[Expr, str] | None = None,
-) -> ArrayFunction:
+def compile_function(library: str, of: WithDerivative, functions: Functions | None = None) -> ArrayFunction:
     """The value as a callable whose derivative is known to the library.
 
-    ``slopes``     of a scalar its gradients by the differentiable arguments; else their products with the ``cotangent``
-    ``arguments``  of the function, all that the value needs
+    Raises   ArgumentError when the library has no such functions, or the derivative cannot be one
     """
-    installed(library)
-    what, text, written, unknown = written_function(library, value, slopes, cotangent, arguments, title, names)
+    if library in _WRITERS:
+        installed(library)
+    what, text, written, unknown = written_function(library, of)
     made = made_of(library, text, written, what, unknown)
     return ArrayFunction(made, implementations(unknown, functions or {}))
 
 
-def function_source(
-    library: str,
-    value: Expr,
-    slopes: Mapping[str, Expr],
-    cotangent: Expr | None,
-    arguments: Sequence[Expr],
-    *,
-    title: str = "",
-    names: Mapping[Expr, str] | None = None,
-) -> str:
+def function_source(library: str, of: WithDerivative) -> str:
     """The text of :func:`compile_function`."""
-    return written_function(library, value, slopes, cotangent, arguments, title, names)[1]
+    return written_function(library, of)[1]
 
 
-def written_function(
-    library: str,
-    value: Expr,
-    slopes: Mapping[str, Expr],
-    cotangent: Expr | None,
-    arguments: Sequence[Expr],
-    title: str,
-    names: Mapping[Expr, str] | None,
-) -> tuple[Planned, str, Function, dict[Unknown, str]]:
+def written_function(library: str, of: WithDerivative) -> tuple[Planned, str, Function, dict[Unknown, str]]:
     if library not in _WRITERS:
         raise ArgumentError(
             f"a function with its own derivative is not written for {library!r}", hint=f"there is {', '.join(_WRITERS)}"
         )
+    value, slopes, cotangent, arguments, title, names = of
     unknown: dict[Unknown, str] = {}
     kind = LIBRARIES[library]
-    forward = planned(value, arguments, title=title, name="value", names=names, limit=None)
+    forward = planned(requested(value, arguments, title=title, name="value", names=names, limit=None))
     given = [*arguments, *([cotangent] if cotangent is not None else [])]
     what = "Gradient" if cotangent is None else "Product with the transposed Jacobian"
     by = ", ".join(slopes)
-    outputs = dict(slopes) if len(slopes) > 1 else next(iter(slopes.values()))
-    backward = planned(
-        outputs,
-        given,
-        title=f"{what} by {by} of {title}",
-        name="gradient" if cotangent is None else "vjp",
-        names=names,
-        subgradient=True,
-        limit=None,
-    )
+    outputs = {f"d_{name}": e for name, e in slopes.items()} if len(slopes) > 1 else next(iter(slopes.values()))
+    about = {"title": f"{what} by {by} of {title}", "name": "gradient" if cotangent is None else "vjp"}
+    backward = planned(requested(outputs, given, names=names, subgradient=True, limit=None, **about))
     own = ("function", "Function")
     f = function(forward, kind, checks=False, unknown=unknown, reserved=(*own, backward.name))
     g = function(backward, kind, checks=False, unknown=unknown, reserved=(*own, forward.name))
@@ -110,7 +94,7 @@ def written_function(
         raise ArgumentError("a position, a limit or an exponent that is a variable has no derivative of its own")
     if set(g.shown) - {name for name, _ in backward.arguments} - set(f.shown):
         raise ArgumentError("the derivative needs a dimension that no argument of the function shows")
-    parts = _parts(f, g, value, slopes, arguments, cotangent is None)
+    parts = _parts(f, g, of)
     lines = _WRITERS[library](title, f, g, parts)
     definitions = [definition(f), definition(g), *lines]
     imports = ["from functools import partial"] if "partial(" in str(lines) else []
@@ -118,9 +102,8 @@ def written_function(
     return forward, text, f._replace(name="function"), unknown
 
 
-def _parts(
-    f: Function, g: Function, value: Expr, slopes: Mapping[str, Expr], arguments: Sequence[Expr], scalar: bool
-) -> Parts:
+def _parts(f: Function, g: Function, of: WithDerivative) -> Parts:
+    value, slopes, arguments, scalar = of.value, of.slopes, of.arguments, of.cotangent is None
     codes = dict(zip(f.shown, f.codes, strict=True))
     arrays = [c for c in f.codes if c in f.arrays]
     names = Names()
@@ -134,6 +117,7 @@ def _parts(
     sizes = [codes[size] for size in g.shown if size in f.shown and codes[size] not in arrays]
     return Parts(
         arrays,
+        [codes[input_name(e)] for e in arguments if e.is_scalar],
         [c for c in f.codes if c not in arrays],
         ", ".join(slopes),
         [c for c in arrays if c not in [codes[name] for name in slopes]],
@@ -174,7 +158,7 @@ def _torch(title: str, f: Function, g: Function, parts: Parts) -> list[list[str]
         f"        {parts.slopes} = {parts.call}",
         f"        return {', '.join(parts.returned.get(c, 'None') for c in f.codes)}",
     ]
-    apply = [f"def function({taken}):", *docstring([title])]
+    apply = [f"def function({taken}):", *docstring([title]), *_tensors(parts)]
     if parts.fixed:
         others = " and ".join(parts.fixed)
         apply += [
@@ -182,6 +166,15 @@ def _torch(title: str, f: Function, g: Function, parts: Parts) -> list[list[str]
             f'        raise ValueError("the derivative is known by {parts.by} only: detach {others}")',
         ]
     return [lines, [*apply, f"    return Function.apply({taken})"]]
+
+
+def _tensors(parts: Parts) -> list[str]:
+    """The statements that make tensors of numbers: only such are saved for backward."""
+    like = ""
+    if parts.numbers and len(parts.numbers) < len(parts.arrays):
+        first = next(c for c in parts.arrays if c not in parts.numbers)
+        like = f", dtype={first}.dtype, device={first}.device"
+    return [f"    {c} = torch.as_tensor({c}{like})" for c in parts.numbers]
 
 
 def _jax(title: str, f: Function, g: Function, parts: Parts) -> list[list[str]]:
@@ -212,4 +205,4 @@ def _jax(title: str, f: Function, g: Function, parts: Parts) -> list[list[str]]:
 
 _WRITERS |= {"torch": _torch, "jax": _jax}
 
-__all__ = ["compile_function", "function_source"]
+__all__ = ["WithDerivative", "compile_function", "function_source"]

@@ -15,7 +15,7 @@ from matcalc.emission.c_pieces import put
 from matcalc.emission.identifiers import Identifiers
 from matcalc.lowering.code import ATOM, SUM, TERM, UNARY, Code, dim_code
 from matcalc.lowering.maps import Derivative
-from matcalc.lowering.numpy_source import outside
+from matcalc.lowering.numpy_source import schedule
 from matcalc.lowering.plan import ArrayShape, Value
 
 _LONG = 72  # characters of an expression before a part of it gets a name
@@ -55,8 +55,10 @@ class Body:
     def emit(self, line: str) -> None:
         self.lines.append("    " * self._indent + line)
 
-    def use(self, helper: str) -> None:
+    def use(self, helper: str) -> str:
+        """The name of a function that is defined in the source."""
         self.helpers.add(helper)
+        return helper
 
     def size(self, d: Dim) -> Code:
         for name in sorted(d.names):
@@ -204,7 +206,7 @@ class Body:
 
     def write(self, roots: Sequence[Value]) -> None:
         """Writes all that the roots need; the roots too, unless they are written entry by entry."""
-        order, uses = self._schedule(roots)
+        order, uses = schedule(roots, lambda v: v in self.arrays or v in self._numbers)
         stored = kept(order, roots, self.arrays) | {v for v in order if v in self.targets}
         users: dict[Value, list[Value]] = {}
         for v in order:
@@ -219,26 +221,6 @@ class Body:
                     self._store(v)
             else:
                 self._number(v, uses[v] == 1 and _is_plain(users.get(v, [])))
-
-    def _schedule(self, roots: Sequence[Value]) -> tuple[list[Value], dict[Value, int]]:
-        uses: dict[Value, int] = {}
-        for r in roots:
-            uses[r] = uses.get(r, 0) + 1
-        order: list[Value] = []
-        seen: set[Value] = set()
-        stack: list[tuple[Value, tuple[Value, ...] | None]] = [(r, None) for r in reversed(roots)]
-        while stack:
-            v, needs = stack.pop()
-            if needs is not None:
-                order.append(v)
-            elif v not in seen and v not in self.arrays and v not in self._numbers:
-                seen.add(v)
-                needs = v.args if v.op != "loop" else outside(v)
-                for a in needs:
-                    uses[a] = uses.get(a, 0) + (1 if v.op != "loop" else 2)
-                stack.append((v, needs))
-                stack.extend([(a, None) for a in reversed(needs)])
-        return order, uses
 
     # Numbers
 

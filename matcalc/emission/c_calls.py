@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from matcalc.dims import ONE, Dim
 from matcalc.emission.c_arrays import summed
@@ -17,6 +17,8 @@ from matcalc.lowering.plan import ArrayShape, Value
 if TYPE_CHECKING:
     from matcalc.emission.c_body import Body
 
+# Writes the statements of a call, which put its value into the array of that name.
+Rule: TypeAlias = "Callable[[Body, Value, str], None]"
 
 _ALONG = {"rt.softmax": "softmax", "rt.log_softmax": "log_softmax", "rt.logsumexp": "logsumexp", "rt.argmax": "argmax"}
 
@@ -35,57 +37,57 @@ def call(w: Body, v: Value) -> Code:
 
 
 def call_of_arrays(w: Body, v: Value, name: str) -> None:
-    found = head(v)
-    args = v.args
+    """Writes the statements of a call into the array of this name."""
+    _ARRAYS.get(head(v), _along)(w, v, name)
 
-    def work(size: Dim) -> str:
-        return w.temporary(size, "work")
 
-    n = args[0].shape[-1]
-    if found == "xp.einsum":
-        _einsum(w, v, name)
-    elif found == "rt.khatri_rao":
-        a, b = args
-        with w.loops([a.shape[0], b.shape[0], a.shape[1]]) as (i, k, j):
-            code = product_of([w.entry(a, [i, j]), w.entry(b, [k, j])])
-            w.emit(f"{name}[{linear(w, [i, k, j], (a.shape[0], b.shape[0], a.shape[1])).text}] = {code.text};")
-    elif found == "xp.linalg.matrix_power":
-        w.use("matrix_power")
-        exponent = w.integer(args[1]).text
-        space = work(n * n * 3 + n)
-        w.fail(f"matrix_power({w.size(n).text}, {w.arrays[args[0]]}, {exponent}, {name}, {space})", SINGULAR)
-    elif found == "rt.expm":
-        w.use("expm")
-        w.emit(f"expm({w.size(n).text}, {w.arrays[args[0]]}, {name}, {work(n * n * 7 + n)});")
-    elif found == "rt.expm_frechet":
-        w.use("expm_frechet")
-        point, direction = (w.arrays[x] for x in args)
-        w.emit(f"expm_frechet({w.size(n).text}, {point}, {direction}, {name}, {work(n * n * 36 + n * 2)});")
-    elif found == "rt.adjugate":
-        w.use("adjugate")
-        w.emit(f"adjugate({w.size(n).text}, {w.arrays[args[0]]}, {name}, {work(n * n * 3 + n * 3)});")
-    elif found == "xp.linalg.pinv":
-        w.use("pseudo_inverse")
-        rows, cols = args[0].shape
-        space = work(rows * cols + rows * rows + cols * cols + rows + cols)
-        w.emit(f"pseudo_inverse({w.size(rows).text}, {w.size(cols).text}, {w.arrays[args[0]]}, {name}, {space});")
-    elif found in ("rt.conv", "rt.corr"):
-        _correlate(w, v, name)
-    elif found == "rt.convmtx":
-        _convolution_matrix(w, v, name)
-    elif found == "rt.crop":
-        a = args[0]
-        with w.loops(v.shape) as index:
-            at = [_moved(w, i, big, small) for i, big, small in zip(index, a.shape, v.shape, strict=True)]
-            w.emit(f"{name}[{linear(w, index, v.shape).text}] = {w.entry(a, at).text};")
-    elif found == "rt.pad":
-        a = args[0]
-        w.zero(v.shape, name)
-        with w.loops(a.shape) as index:
-            at = [_moved(w, i, big, small) for i, big, small in zip(index, v.shape, a.shape, strict=True)]
-            w.emit(f"{name}[{linear(w, at, v.shape).text}] = {w.entry(a, index).text};")
-    else:
-        _along(w, v, name)
+def _khatri_rao(w: Body, v: Value, name: str) -> None:
+    a, b = v.args
+    with w.loops([a.shape[0], b.shape[0], a.shape[1]]) as (i, k, j):
+        code = product_of([w.entry(a, [i, j]), w.entry(b, [k, j])])
+        w.emit(f"{name}[{linear(w, [i, k, j], (a.shape[0], b.shape[0], a.shape[1])).text}] = {code.text};")
+
+
+def _matrix_power(w: Body, v: Value, name: str) -> None:
+    a, exponent = v.args
+    n = a.shape[0]
+    times = w.integer(exponent).text
+    space = w.temporary(n * n * 3 + n, "work")
+    w.fail(f"{w.use('matrix_power')}({w.size(n).text}, {w.arrays[a]}, {times}, {name}, {space})", SINGULAR)
+
+
+def _of_square(function: str, space: Callable[[Dim], Dim]) -> Rule:
+    """A function of square matrices that needs so many numbers of memory."""
+
+    def write(w: Body, v: Value, name: str) -> None:
+        n = v.args[0].shape[-1]
+        matrices = ", ".join(w.arrays[a] for a in v.args)
+        work = w.temporary(space(n), "work")
+        w.emit(f"{w.use(function)}({w.size(n).text}, {matrices}, {name}, {work});")
+
+    return write
+
+
+def _pseudo_inverse(w: Body, v: Value, name: str) -> None:
+    (a,) = v.args
+    m, n = a.shape
+    space = w.temporary(m * n + m * m + n * n + m + n, "work")
+    w.emit(f"{w.use('pseudo_inverse')}({w.size(m).text}, {w.size(n).text}, {w.arrays[a]}, {name}, {space});")
+
+
+def _crop(w: Body, v: Value, name: str) -> None:
+    a = v.args[0]
+    with w.loops(v.shape) as index:
+        at = [_moved(w, i, big, small) for i, big, small in zip(index, a.shape, v.shape, strict=True)]
+        w.emit(f"{name}[{linear(w, index, v.shape).text}] = {w.entry(a, at).text};")
+
+
+def _pad(w: Body, v: Value, name: str) -> None:
+    a = v.args[0]
+    w.zero(v.shape, name)
+    with w.loops(a.shape) as index:
+        at = [_moved(w, i, big, small) for i, big, small in zip(index, v.shape, a.shape, strict=True)]
+        w.emit(f"{name}[{linear(w, at, v.shape).text}] = {w.entry(a, index).text};")
 
 
 def _along(w: Body, v: Value, out: str) -> None:
@@ -194,5 +196,20 @@ def _mode(v: Value) -> str:
     found = re.search(r"'(\w+)'\)$", v.attrs[0])
     return found[1] if found else "full"
 
+
+_ARRAYS: dict[str, Rule] = {
+    "xp.einsum": _einsum,
+    "rt.khatri_rao": _khatri_rao,
+    "xp.linalg.matrix_power": _matrix_power,
+    "rt.expm": _of_square("expm", lambda n: n * n * 7 + n),
+    "rt.expm_frechet": _of_square("expm_frechet", lambda n: n * n * 36 + n * 2),
+    "rt.adjugate": _of_square("adjugate", lambda n: n * n * 3 + n * 3),
+    "xp.linalg.pinv": _pseudo_inverse,
+    "rt.conv": _correlate,
+    "rt.corr": _correlate,
+    "rt.convmtx": _convolution_matrix,
+    "rt.crop": _crop,
+    "rt.pad": _pad,
+}
 
 __all__ = ["call", "call_of_arrays"]

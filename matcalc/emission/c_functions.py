@@ -48,94 +48,67 @@ helper("safe_reciprocal", """
 static double safe_reciprocal(double x) { return x != 0.0 ? 1.0 / x : x; }
 """)  # fmt: skip
 
-# Along the entries of groups: groups lie `step` apart, the `length` entries of one lie `stride` apart.
+# Along the entries of groups
 
-helper("maxima", """
-/* the largest entry of each group; groups lie `step` apart, the entries of one `stride` apart */
-static void maxima(ptrdiff_t groups, ptrdiff_t step, ptrdiff_t length, ptrdiff_t stride, const double *x, double *out)
+helper("largest", """
+/* the largest of entries that lie `stride` apart, or NaN */
+static double largest(ptrdiff_t length, ptrdiff_t stride, const double *x)
 {
-    for (ptrdiff_t g = 0; g < groups; g++) {
-        double top = -INFINITY;
-        for (ptrdiff_t k = 0; k < length; k++) {
-            const double e = x[g * step + k * stride];
-            if (e > top || e != e) top = e;
-        }
-        out[g] = top;
-    }
+    double top = -INFINITY;
+    for (ptrdiff_t k = 0; k < length; k++)
+        if (x[k * stride] > top || x[k * stride] != x[k * stride]) top = x[k * stride];
+    return top;
 }
 """)  # fmt: skip
 
-helper("argmax", """
-/* equal shares of 1 at the largest entries of each group, else 0 */
-static void argmax(ptrdiff_t groups, ptrdiff_t step, ptrdiff_t length, ptrdiff_t stride, const double *x, double *out)
-{
-    for (ptrdiff_t g = 0; g < groups; g++) {
-        double top = -INFINITY, hits = 0.0;
-        for (ptrdiff_t k = 0; k < length; k++) {
-            const double e = x[g * step + k * stride];
-            if (e > top || e != e) top = e;
-        }
+
+def along(name: str, what: str, body: str) -> None:
+    """A function of each group, whose largest entry is ``top``."""
+    opening = f"static void {name}("
+    helper(name, f"""
+/* {what}; groups lie `step` apart, the entries of one `stride` apart */
+{opening}ptrdiff_t groups, ptrdiff_t step, ptrdiff_t length, ptrdiff_t stride,
+{" " * len(opening)}const double *x, double *out)
+{{
+    for (ptrdiff_t g = 0; g < groups; g++) {{
+        const double top = largest(length, stride, x + g * step);
+        {body.strip()}
+    }}
+}}
+""", "largest")  # fmt: skip
+
+
+along("maxima", "the largest entry of each group", "out[g] = top;")
+
+along("argmax", "equal shares of 1 at the largest entries of each group, else 0", """
+        double hits = 0.0;
         for (ptrdiff_t k = 0; k < length; k++) hits += x[g * step + k * stride] == top;
         for (ptrdiff_t k = 0; k < length; k++)
             out[g * step + k * stride] = (x[g * step + k * stride] == top) / hits;
-    }
-}
 """)  # fmt: skip
 
-helper("softmax", """
-/* exp(x)/sum(exp(x)) in each group; groups lie `step` apart, the entries of one `stride` apart */
-static void softmax(ptrdiff_t groups, ptrdiff_t step, ptrdiff_t length, ptrdiff_t stride, const double *x, double *out)
-{
-    for (ptrdiff_t g = 0; g < groups; g++) {
-        double top = -INFINITY, total = 0.0;
-        for (ptrdiff_t k = 0; k < length; k++) {
-            const double e = x[g * step + k * stride];
-            if (e > top || e != e) top = e;
-        }
+along("softmax", "exp(x)/sum(exp(x)) in each group", """
+        double total = 0.0;
         for (ptrdiff_t k = 0; k < length; k++) {
             const double e = exp(x[g * step + k * stride] - top);
             out[g * step + k * stride] = e;
             total += e;
         }
         for (ptrdiff_t k = 0; k < length; k++) out[g * step + k * stride] /= total;
-    }
-}
 """)  # fmt: skip
 
-helper("logsumexp", """
-/* log(sum(exp(x))) of each group; groups lie `step` apart, the entries of one `stride` apart */
-static void logsumexp(ptrdiff_t groups, ptrdiff_t step, ptrdiff_t length, ptrdiff_t stride, const double *x,
-                      double *out)
-{
-    for (ptrdiff_t g = 0; g < groups; g++) {
-        double top = -INFINITY, total = 0.0;
-        for (ptrdiff_t k = 0; k < length; k++) {
-            const double e = x[g * step + k * stride];
-            if (e > top || e != e) top = e;
-        }
+along("logsumexp", "log(sum(exp(x))) of each group", """
+        double total = 0.0;
         for (ptrdiff_t k = 0; k < length; k++) total += exp(x[g * step + k * stride] - top);
         out[g] = isfinite(top) ? log(total) + top : top;
-    }
-}
 """)  # fmt: skip
 
-helper("log_softmax", """
-/* x - log(sum(exp(x))) in each group; groups lie `step` apart, the entries of one `stride` apart */
-static void log_softmax(ptrdiff_t groups, ptrdiff_t step, ptrdiff_t length, ptrdiff_t stride, const double *x,
-                        double *out)
-{
-    for (ptrdiff_t g = 0; g < groups; g++) {
-        double top = -INFINITY, total = 0.0;
-        for (ptrdiff_t k = 0; k < length; k++) {
-            const double e = x[g * step + k * stride];
-            if (e > top || e != e) top = e;
-        }
+along("log_softmax", "x - log(sum(exp(x))) in each group", """
+        double total = 0.0;
         for (ptrdiff_t k = 0; k < length; k++) total += exp(x[g * step + k * stride] - top);
         total = log(total);
         for (ptrdiff_t k = 0; k < length; k++)
             out[g * step + k * stride] = (x[g * step + k * stride] - top) - total;
-    }
-}
 """)  # fmt: skip
 
 __all__ = ["HELPERS"]

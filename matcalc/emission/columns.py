@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from matcalc.lowering.planned import Planned
     from matcalc.lowering.spellings import Spelling
 
+FUNCTIONS = {
+    **{name: name for name in ("abs", "acos", "asin", "atan", "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos")},
+    **{name: name for name in ("tan", "sinh", "cosh", "tanh", "erf", "sign")},
+    **{name: name for name in ("sigmoid", "softplus", "relu", "silu", "gelu")},
+}
 _NAMED = frozenset({"block", "repeats"})  # operations that index into a named array
 
 
@@ -31,7 +36,12 @@ class ColumnWriter(PieceColumns, CallColumns, ABC):
     """Writes statements of a language whose arrays lie column by column."""
 
     functions_of_entries: Mapping[str, str]  # known functions -> their names here
-    own: Collection[str]  # those of them that are helpers
+    trace: str  # the names of functions
+    repeat: str
+    vector = "a vector"  # what the comment calls one
+    function_kind = ""  # what it adds of a function that is to be given
+    several_results = "Results"
+    convention: str  # how arrays are to be read
 
     def spelling(self, v: Value) -> Spelling:
         rule: Callable[[Value, Args], Code] | None = getattr(self, f"op_{v.op}", None)
@@ -58,16 +68,15 @@ class ColumnWriter(PieceColumns, CallColumns, ABC):
     def op_size(self, v: Value, args: Args) -> Code:
         return self.size(v.attrs[0])
 
+    @abstractmethod
+    def divided(self, size: Code, factor: int) -> str:
+        """A size, divided by a whole number that divides it."""
+
     def known(self, v: Value, args: Args) -> Code:
-        name = self.functions_of_entries[v.op]
-        if name in self.own:
-            self.use(name)
-        return self.call(name, v.shape, *args)
+        return self.call(self.use(self.functions_of_entries[v.op]), v.shape, *args)
 
     def op_cosigmoid(self, v: Value, args: Args) -> Code:
-        name = self.functions_of_entries["sigmoid"]
-        if name in self.own:
-            self.use(name)
+        name = self.use(self.functions_of_entries["sigmoid"])
         return self.call(name, v.shape, Code(f"-{args[0].at(POWER)}", UNARY))
 
     def op_unknown(self, v: Value, args: Args) -> Code:
@@ -137,6 +146,15 @@ class ColumnWriter(PieceColumns, CallColumns, ABC):
 
     def op_solve(self, v: Value, args: Args) -> Code:
         return Code(f"{args[0].at(UNARY)} \\ {args[1].at(UNARY)}", TERM)
+
+    def op_trace(self, v: Value, args: Args) -> Code:
+        return Code(f"{self.trace}({args[0].text})", ATOM)
+
+    def op_spread(self, v: Value, args: Args) -> Code:
+        rows, cols = (self.size(d).text for d in v.shape)
+        if v.attrs[0] == 0:
+            return Code(f"{self.repeat}({self.turned(args[0]).text}, {rows}, 1)", ATOM)
+        return Code(f"{self.repeat}({args[0].text}, 1, {cols})", ATOM)
 
     def op_inv(self, v: Value, args: Args) -> Code:
         return Code(f"inv({args[0].text})", ATOM)
@@ -284,4 +302,4 @@ def by_columns(planned: Planned) -> Planned:
     return planned._replace(results=results, preferred=preferred)
 
 
-__all__ = ["ColumnWriter", "by_columns"]
+__all__ = ["FUNCTIONS", "ColumnWriter", "by_columns"]

@@ -31,15 +31,19 @@ class Columns(Writer, ABC):
     checks = "position"  # the function that checks an index
     reuses = False  # memory of what is no longer needed
     language: str
+    helpers_known: Mapping[str, tuple[tuple[str, ...], str]]  # what the language lacks: what each needs, and its text
+    opening, closing = "(", ")"  # of indices
 
     def __init__(self, names: Identifiers, preferred: Mapping[Value, str]) -> None:
         super().__init__(names, preferred)
         self.helpers: set[str] = set()
         self._arguments: dict[Value, str] = {}
 
-    def use(self, helper: str) -> str:
-        self.helpers.add(helper)
-        return helper
+    def use(self, name: str) -> str:
+        """The name of a function; one that the language lacks is defined in the source."""
+        if name in self.helpers_known:
+            self.helpers.add(name)
+        return name
 
     def bind(self, v: Value, name: str) -> None:
         super().bind(v, name)
@@ -120,7 +124,11 @@ class Columns(Writer, ABC):
         """The sum over axes."""
 
     def gathered(self, x: str, places: str) -> Code:
-        raise NotImplementedError
+        """Entries by linear indices."""
+        return Code(f"{x}{self.opening}{places}{self.closing}", ATOM)
+
+    def zeros(self, shape: ArrayShape) -> str:
+        return self.filled(shape, "0").text
 
     @abstractmethod
     def only(self, x: Code) -> Code:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from matcalc.dims import ONE, Dim
 from matcalc.emission.c_kept import head
@@ -13,12 +13,22 @@ from matcalc.errors import ArgumentError
 from matcalc.lowering.code import ATOM, POWER, SUM, TERM, Code
 from matcalc.lowering.plan import Plan, Value
 
+# functions of whole arrays -> their names here
+CALLS = {
+    "xp.linalg.pinv": "pinv",
+    "rt.expm": "expm",
+    "rt.expm_frechet": "expm_frechet",
+    "rt.adjugate": "adjugate",
+    "rt.khatri_rao": "khatri_rao",
+    "rt.crop": "crop",
+    "rt.pad": "pad",
+}
+
 
 class CallColumns(Columns, ABC):
     """Writes calls."""
 
-    plain_calls: Mapping[str, str]
-    own_calls: Collection[str]
+    calls: Mapping[str, str] = CALLS
 
     def op_call(self, v: Value, args: Args) -> Code:
         found = head(v)
@@ -45,14 +55,12 @@ class CallColumns(Columns, ABC):
             return Code(f"{self.use('convolution_matrix')}({listed}, {self.quoted(mode[1])})", ATOM)
         if found == "xp.linalg.matrix_power":
             return Code(f"{args[0].at(ATOM)}^{args[1].at(ATOM)}", POWER)
-        plain = self.plain_calls.get(found)
-        if plain is None:
+        called = self.calls.get(found)
+        if called is None:
             raise ArgumentError(
                 f"{self.language} source has no word for {v.attrs[0]}", hint="take --format python, torch or jax"
             )
-        if plain in self.own_calls:
-            self.use(plain)
-        return Code(f"{plain}({', '.join(a.text for a in args)})", ATOM)
+        return Code(f"{self.use(called)}({', '.join(a.text for a in args)})", ATOM)
 
     def axis_of(self, v: Value) -> int | None:
         found = re.search(r"(?:\}, |\()(\d)\)$", v.attrs[0])
@@ -80,4 +88,4 @@ class CallColumns(Columns, ABC):
         return self.summed(together, whole, range(len(output), len(wanted)), v.shape)
 
 
-__all__ = ["CallColumns"]
+__all__ = ["CALLS", "CallColumns"]

@@ -1,4 +1,4 @@
-"""What the comment of a source says: arguments, results, conventions; and how sizes are read from arguments."""
+"""What the comment of a source says of arguments and results; lists and helper functions in its text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def require_plain(planned: Planned, language: str) -> None:
         )
     if planned.closures:
         raise ArgumentError(
-            f"a function in {language} does not give functions", hint="take the product itself, or NumPy's callable"
+            f"a function in {language} does not give functions",
+            hint="take the product itself, or the format python, torch or jax",
         )
 
 
@@ -47,6 +48,11 @@ def described(shape: ArrayShape, vector: str = "a vector") -> str:
     if len(shape) == 1:
         return f"{vector} of {shape[0]} entries"
     return f"{'a matrix' if len(shape) == 2 else 'an array'}, {' x '.join(str(d) for d in shape)}"
+
+
+def described_parameter(a: Parameter, vector: str = "a vector") -> str:
+    """A line about an argument."""
+    return f"{a.code:<8} {described(a.shape, vector)}" + (f"  ({a.shown})" if a.shown != a.code else "")
 
 
 def described_result(e: Expr, v: Value, vector: str = "a vector") -> str:
@@ -106,8 +112,35 @@ def listed(opening: str, items: Sequence[str], closing: str, width: int, more: s
     return [*lines, line.rstrip() if items else line + closing]
 
 
+def folded(lines: Iterable[str], width: int, more: str = "") -> list[str]:
+    """Statements, long ones broken after commas in brackets; ``more`` is the mark of a line that goes on."""
+    out = []
+    for line in lines:
+        indent, depth = " " * (len(line) - len(line.lstrip()) + 4), 0
+        while len(line) > width and not any(word in line for word in ("error(", "throw(", "assert(")):  # with text
+            at, inside = _break(line, width - len(more), depth)
+            if at <= len(indent):
+                break
+            out.append(line[:at] + more)
+            line, depth = indent + line[at:].lstrip(), inside
+        out.append(line)
+    return out
+
+
+def _break(line: str, width: int, depth: int) -> tuple[int, int]:
+    """Where a line is broken: as far out in its brackets as there is a comma, but not in its first half if that can be;
+    and the number of brackets that are open there. ``depth`` is that at its begin.
+    """
+    found = []
+    for k, c in enumerate(line[:width], 1):
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth > 0:
+            found.append((k <= width // 2, depth, -k))
+    _, inside, at = min(found, default=(False, 0, 0))
+    return -at, inside
+
+
 __all__ = [
-    "Parameter", "described", "described_result", "dimensions", "functions_described", "helper_texts", "listed",
-    "plain",
-    "require_plain",
+    "Parameter", "described", "described_parameter", "described_result", "dimensions", "folded",
+    "functions_described", "helper_texts", "listed", "plain", "require_plain",
 ]  # fmt: skip

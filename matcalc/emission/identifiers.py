@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from unicodedata import name as name_of
 from unicodedata import normalize
 
@@ -10,22 +9,13 @@ from matcalc.lowering.names import Names
 
 
 class Identifiers(Names):
-    """Gives out identifiers, each once, none of them reserved."""
+    """Gives out identifiers of ASCII."""
 
-    def __init__(self, reserved: Collection[str]) -> None:
-        self._taken = set(reserved)
+    def spelled(self, wanted: str) -> str:
+        return ascii_identifier(wanted)
 
     def is_taken(self, name: str) -> bool:
         return name in self._taken
-
-    def take(self, wanted: str) -> str:
-        plain = ascii_identifier(wanted)
-        name, k = plain, 1
-        while name in self._taken:
-            k += 1
-            name = f"{plain}_{k}"
-        self._taken.add(name)
-        return name
 
 
 def ascii_identifier(name: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from matcalc.dims import Dim
+from matcalc.dims import ONE, Dim
 from matcalc.lowering.code import ATOM, SUM, TERM, UNARY, Code
 from matcalc.lowering.plan import VIEWS, ArrayShape, Value
 
@@ -17,7 +17,7 @@ _LETTERS = "ijklmnpqrstuvwxyzabcdefgh"
 
 # Operations whose result is an array that nothing else holds.
 _BY_ROWS = ("dot", "outer", "matmul")  # give arrays that lie row by row
-_SHARED = VIEWS | {"arg", "unknown", "map", "diag", "unit", "dense", "const", "size", "index"}
+_SHARED = VIEWS | {"arg", "diag", "unit", "dense", "const", "size", "index"}
 
 
 class Piece(NamedTuple):
@@ -94,10 +94,13 @@ def _begun(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str
         base = base.args[0]
         named = named or w.is_named(base)
     users = sum(at == k for p in pieces for at in p.operands)
-    if a.shape != first.sizes or base.op in _SHARED or users > 1 or named:
+    if a.shape != first.sizes or base.op in _SHARED or base.may_be_itself or users > 1:
+        return False
+    if named and not w.is_dead(base, v):
         return False
     text = codes[a].text if a.shape == v.shape else f"{codes[a].at(ATOM)}.reshape({w.shape(v.shape).strip('()')})"
-    if base.op not in _BY_ROWS and any(_is_diagonal(p) for p in pieces[1:]):
+    by_rows = base.op in _BY_ROWS or (base.op == "loop" and base.attrs[:1] == ("rows",))
+    if not by_rows and any(_repeats_an_axis(p) for p in pieces[1:]):
         text = f"np.ascontiguousarray({text})"  # what is made of a transpose may lie column by column
     w.lines.append(f"{indent}{name} = {text}")
     if first.scale is not None:
@@ -147,6 +150,11 @@ def _target(view: str, changed: bool) -> str:
     return view if view.endswith("]") or (changed and view.isidentifier()) else f"{view}[...]"
 
 
+def _repeats_an_axis(piece: Piece) -> bool:
+    """Whether the view is made by steps through the entries row by row."""
+    return len(set(piece.axes)) < len(piece.axes)
+
+
 def _is_diagonal(piece: Piece) -> bool:
     """Whether the view is the diagonal of the whole, by steps through its entries row by row."""
     return piece.axes == (0, 0) and not piece.ranges and len(piece.block) == 2 and not any(piece.windows)
@@ -178,11 +186,31 @@ def _view(w: Writer, piece: Piece, places: Sequence[Code], name: str) -> str:
         text += f"[{', '.join(marks)}]"
     held = [a for a in piece.axes if a is not None]
     wanted = list(piece.turned) or distinct
+    if held != wanted and piece.inner == piece.sizes and len(held) == len(piece.sizes) and not piece.ranges:
+        return _strided(w, piece, wanted, name)
     if held != wanted:
         letters = {a: _LETTERS[k] for k, a in enumerate(distinct)}
         inside, outside = ("".join(letters[a] for a in axes) for axes in (held, wanted))
         text = f'np.einsum("{inside}->{outside}", {text})'
     return text
+
+
+def _strided(w: Writer, piece: Piece, wanted: Sequence[int], name: str) -> str:
+    """The view of the whole, which lies row by row, by its steps along each axis."""
+    steps: list[Dim] = [ONE] * len(piece.axes)
+    for k in range(len(steps) - 2, -1, -1):
+        steps[k] = steps[k + 1] * piece.sizes[k + 1]
+    shape, total = [], []
+    for a in wanted:
+        at = [k for k, axis in enumerate(piece.axes) if axis == a]
+        shape.append(piece.sizes[at[0]])
+        step = steps[at[0]]
+        for k in at[1:]:
+            step = step + steps[k]
+        total.append(step)
+    sizes, numbers = (", ".join(w.size(d).text for d in dims) for dims in (shape, total))
+    comma = "," if len(total) == 1 else ""
+    return f"rt.strided({name}, ({sizes}{comma}), ({numbers}{comma}))"
 
 
 def _range(w: Writer, limits: tuple[Dim, Dim] | None) -> str:

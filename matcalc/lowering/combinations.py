@@ -111,9 +111,7 @@ def _terms(
     return out
 
 
-def _combined(
-    plan: Plan, v: Value, users: dict[Value, list[Value]], new: dict[Value, Value]
-) -> Value | None:
+def _combined(plan: Plan, v: Value, users: dict[Value, list[Value]], new: dict[Value, Value]) -> Value | None:
     """The sum with its outer products as one product of slender matrices; None where there is nothing to gain."""
     terms = _terms(plan, v, users, new)
     outers = [t for t in terms if t.kind == "outer"]
@@ -172,9 +170,7 @@ def _stacked(plan: Plan, pairs: Sequence[tuple[Value, Value]], v: Value) -> tupl
     return plan.value("rows", left, (count, v.shape[0])), plan.value("rows", right, (count, v.shape[1]))
 
 
-def _distributed(
-    plan: Plan, v: Value, users: dict[Value, list[Value]], new: dict[Value, Value]
-) -> Value | None:
+def _distributed(plan: Plan, v: Value, users: dict[Value, list[Value]], new: dict[Value, Value]) -> Value | None:
     """A product with a sum of diagonal matrices and outer products, term by term."""
     left, right = v.args
     for k, a in enumerate((left, right)):

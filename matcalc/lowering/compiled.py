@@ -18,36 +18,19 @@ from itertools import count
 from typing import Any, TypeAlias
 from weakref import finalize
 
-from matcalc.dims import shape_text
 from matcalc.errors import ArgumentError
-from matcalc.expr import Expr, postorder
-from matcalc.lowering.batching import batched_names, in_batches
-from matcalc.lowering.combinations import with_combinations
-from matcalc.lowering.dense import lowered, stack
-from matcalc.lowering.distributing import distributed
+from matcalc.expr import Expr
 from matcalc.lowering.entrance import ABSENT
-from matcalc.lowering.factorisations import with_factors
-from matcalc.lowering.gram import with_symmetric_products
-from matcalc.lowering.layouts import with_layouts
-from matcalc.lowering.lower import lowering
 from matcalc.lowering.maps import Derivative
 from matcalc.lowering.maps import given as given_map
-from matcalc.lowering.module import LIMIT, Module, numpy_module
-from matcalc.lowering.ordering import cheapest
-from matcalc.lowering.plan import Plan, Value
-from matcalc.lowering.planned import Planned
-from matcalc.lowering.row_blocks import with_row_blocks
+from matcalc.lowering.module import Module, numpy_module
+from matcalc.lowering.planned import Request, planned, requested
 from matcalc.lowering.specialised import BySizes
-from matcalc.lowering.staged import Closure, Later, hoisted
-from matcalc.lowering.walk import array_shape
-from matcalc.primitives.functions import Defined, Elementwise
-from matcalc.primitives.leaves import Differential, Var
 from matcalc.syntax.spelling import canonical
 
 _serial = count(1)
 
-# What a function is planned from: the arguments of ``planned``.
-Recipe: TypeAlias = tuple[Expr | Mapping[str, Expr], Sequence[Expr] | None, dict[str, Any]]
+Functions: TypeAlias = Mapping[str, Sequence[Callable[..., Any]]]
 
 
 class Compiled(partial[Any]):
@@ -59,6 +42,11 @@ class Compiled(partial[Any]):
 
     Keywords named in ``ignored`` may be given, too: variables of the formula that its derivative no longer holds.
     A call of a ``partial`` enters the function without a frame in between.
+
+    Shapes   a number for a scalar, (n,) for a column or a row, (m, n) for a matrix; a row that is returned has (1, n).
+             float32 stays float32, integers and lists become float64
+    Raises   ArgumentError when arguments are missing, superfluous or do not fit, or a matrix is singular;
+             LimitError when a result would be over the limit
     """
 
     function: Callable[..., Any]
@@ -115,9 +103,9 @@ class Compiled(partial[Any]):
 
     def _module_for(self, sizes: Sequence[int]) -> Module:
         module = self._module
-        if module.recipe is None:
+        if module.request is None:
             return module
-        return module_for(module.recipe, dict(zip(module.sizes, sizes, strict=True)), module.given)
+        return module_for(module.request, dict(zip(module.sizes, sizes, strict=True)), module.given)
 
     def _planned(self, sizes: Sequence[int]) -> tuple[str, Callable[[], Callable[..., Any]]]:
         """The code for these sizes, and how the function that it is is made."""
@@ -184,10 +172,19 @@ class Compiled(partial[Any]):
 
 def _failed(e: Exception) -> None:
     """Raises   ArgumentError where the arguments are to blame"""
-    if isinstance(e, IndexError):
+    if isinstance(e, IndexError) and _is_of_the_formula(e):
         raise ArgumentError(f"an index of the formula lies outside the argument: {e}") from e
     if type(e).__name__ == "LinAlgError":
         raise ArgumentError(_unsolved(e)) from e
+
+
+def _is_of_the_formula(e: Exception) -> bool:
+    """Whether generated code or what it calls of ours raised it, and no function that the caller gives."""
+    step = e.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    ours = ("<matcalc ", __file__.removesuffix("compiled.py"))
+    return step is None or step.tb_frame.f_code.co_filename.startswith(ours)
 
 
 def _unsolved(e: Exception) -> str:
@@ -222,220 +219,62 @@ def compile_numpy(
     outputs: Expr | Mapping[str, Expr],
     arguments: Sequence[Expr] | None = None,
     *,
-    functions: Mapping[str, Sequence[Callable[..., Any]]] | None = None,
-    title: str = "",
-    name: str = "function",
-    names: Mapping[Expr, str] | None = None,
-    subgradient: bool = False,
-    ignored: Collection[str] = (),
-    stacked: Expr | None = None,
-    limit: int | None = LIMIT,
-    later: Sequence[Later] = (),
-    batch: str | Sequence[str] = (),
+    functions: Functions | None = None,
+    **options: Any,
 ) -> Compiled:
     """A NumPy callable for an expression, or for several at once: then it gives a tuple in their order.
 
-    ``arguments``    the order in which it takes variables; those that do not occur may be among them
-    ``functions``    values of unknown functions, ``{"phi": [phi, dphi]}``: the function and its derivatives
-    ``title``        what the docstring of the source says
-    ``names``        names for intermediate values in the source
-    ``subgradient``  the reciprocal of a norm is 0 where the norm is: for derivatives
-    ``ignored``      names that a call may give although they are no arguments
-    ``stacked``      a column v: the results of expressions that are linear in it, zeros among them, are arrays of one
-                     more axis, in front, whose k-th slice is the value at v = e(k)
-    ``later``        functions of further arguments, given back after the results: what does not depend on those
-                     arguments is computed once
-    ``batch``        names of arguments that have one more axis, in front, for many items at once; so have all results
-    ``limit``        the most bytes that a result may take, None for any number: a call that would need more raises
-                     LimitError before it computes
+    ``functions``  values of unknown functions, ``{"phi": [phi, dphi]}``: the function and its derivatives
+    ``options``    those of :class:`matcalc.lowering.planned.Request`
 
     Raises   ArgumentError when an unknown function has no value, or ``arguments`` lacks a variable
     """
-    module = numpy_source(
-        outputs,
-        arguments,
-        title=title,
-        name=name,
-        names=names,
-        subgradient=subgradient,
-        stacked=stacked,
-        limit=limit,
-        later=later,
-        batch=batch,
-        ignored=ignored,
-    )
-    return Compiled(module, _implementations(module, functions or {}), ignored)
+    return compile_requested(requested(outputs, arguments, **options), functions)
 
 
-def numpy_source(
-    outputs: Expr | Mapping[str, Expr],
-    arguments: Sequence[Expr] | None = None,
-    *,
-    title: str = "",
-    name: str = "function",
-    names: Mapping[Expr, str] | None = None,
-    subgradient: bool = False,
-    stacked: Expr | None = None,
-    limit: int | None = LIMIT,
-    later: Sequence[Later] = (),
-    batch: str | Sequence[str] = (),
-    ignored: Collection[str] = (),
-) -> Module:
+def compile_requested(request: Request, functions: Functions | None = None) -> Compiled:
+    """The NumPy callable that is asked for."""
+    module = module_of(request)
+    return Compiled(module, implementations(module.functions, functions or {}), request.ignored)
+
+
+def numpy_source(outputs: Expr | Mapping[str, Expr], arguments: Sequence[Expr] | None = None, **options: Any) -> Module:
     """The module of :func:`compile_numpy`, not executed; unknown functions may lack their values."""
-    options = {
-        "title": title,
-        "name": name,
-        "names": names,
-        "subgradient": subgradient,
-        "stacked": stacked,
-        "limit": limit,
-        "later": tuple(later),
-        "batch": batched_names(batch),
-        "ignored": frozenset(ignored),
-    }
-    what = planned(outputs, arguments, factored=True, **options)  # type: ignore[arg-type]
-    module = numpy_module(what, ignored=ignored)
-    return module._replace(recipe=(outputs, arguments, options)) if module.sizes else module
+    return module_of(requested(outputs, arguments, **options))
 
 
-def module_for(recipe: Recipe, sizes: Mapping[str, int], given: Sequence[str]) -> Module:
-    """The module of a recipe when the dimensions are known, for arguments that have been checked.
+def module_of(request: Request) -> Module:
+    """The module that is asked for, for arguments of any dimensions."""
+    module = numpy_module(planned(request, factored=True), ignored=request.ignored)
+    return module._replace(request=request) if module.sizes else module
+
+
+def module_for(request: Request, sizes: Mapping[str, int], given: Sequence[str]) -> Module:
+    """The module when the dimensions are known, for arguments that have been checked.
 
     ``given``  the sizes among the arguments
     """
-    outputs, arguments, options = recipe
-    return numpy_module(planned(outputs, arguments, sizes=sizes, factored=True, **options), given_sizes=given)
+    found = numpy_module(planned(request, sizes=sizes, factored=True), given_sizes=given)
+    if found.given == tuple(given):
+        return found
+    return numpy_module(planned(request, factored=True), given_sizes=given)  # other sizes than arguments show
 
 
-def planned(
-    outputs: Expr | Mapping[str, Expr],
-    arguments: Sequence[Expr] | None = None,
-    *,
-    title: str = "",
-    name: str = "function",
-    names: Mapping[Expr, str] | None = None,
-    subgradient: bool = False,
-    stacked: Expr | None = None,
-    limit: int | None = LIMIT,
-    later: Sequence[Later] = (),
-    batch: str | Sequence[str] = (),
-    ignored: Collection[str] = (),
-    sizes: Mapping[str, int] | None = None,
-    factored: bool = False,
-) -> Planned:
-    """What a module is written from; matcalc/emission writes it for other array libraries and languages.
+def implementations(unknown: Mapping[tuple[str, int | Derivative], str], functions: Functions) -> dict[str, Any]:
+    """What the caller gives for unknown functions, by their identifiers.
 
-    ``factored``  whether factorisations are shared, by SciPy's LAPACK
+    Raises   ArgumentError when a function or a derivative is missing
     """
-    results = {"result": outputs} if isinstance(outputs, Expr) else dict(outputs)
-    roots = [*results.values(), *(e for c in later for e in c.outputs.values())]
-    to_come = [e for c in later for e in c.arguments]
-    found = [e for e in inputs(roots) if e is not stacked and e not in to_come]
-    order = list(dict.fromkeys(arguments)) if arguments is not None else found
-    absent = [e for e in found if e not in order]
-    if absent:
-        missing = ", ".join(input_name(e) for e in absent)
-        raise ArgumentError(f"the arguments lack {missing}, which the expression needs")
-    plan = Plan(subgradient, sizes)
-    plan.later = frozenset([input_name(e) for e in to_come])
-    labels = {e: input_name(e) for e in (*order, *to_come)}
-    walks = []
-
-    def walked() -> list[Value]:
-        walk = lowering(plan, labels)
-        walks.append(walk)
-        if stacked is None:
-            return lowered(walk, roots)
-        return [stack(walk, e, stacked) if _linear(e, stacked) else lowered(walk, [e])[0] for e in roots]
-
-    values = cheapest(plan, walked)
-    if later:
-        values = hoisted(plan, distributed(plan, values))
-    taken: dict[str, Expr] = {}
-    for e in order:
-        other = taken.setdefault(input_name(e), e)
-        if other.shape != e.shape:
-            raise ArgumentError(f"{input_name(e)} is used as {shape_text(other.shape)} and as {shape_text(e.shape)}")
-    shapes = {label: array_shape(e) for label, e in taken.items()}
-    preferred = {walk.values[e]: label for walk in walks for e, label in (names or {}).items() if e in walk.values}
-    many = batched_names(batch, shapes, ignored)
-    if many:
-        rows = [e.is_row for e in roots]
-        values, shapes, preferred = in_batches(plan, values, rows, many, shapes, preferred, portable=not factored)
-    if factored:
-        for better in (with_combinations, with_symmetric_products, with_row_blocks, with_factors, with_layouts):
-            new = better(plan, values)
-            values, preferred = [new[v] for v in values], {new.get(v, v): label for v, label in preferred.items()}
-    return Planned(
-        name,
-        title,
-        list(shapes.items()),
-        [(label, e, v) for (label, e), v in zip(results.items(), values, strict=False)],
-        {label: plan.argument(label, shape) for label, shape in shapes.items()}
-        | {input_name(e): plan.argument(input_name(e), array_shape(e)) for e in to_come},
-        preferred,
-        limit,
-        _closures(later, values[len(results) :]),
-        many,
-        plan.by_size,
-    )
-
-
-def _closures(later: Sequence[Later], values: Sequence[Value]) -> list[Closure]:
-    rest = iter(values)
-    return [
-        Closure(
-            c.name,
-            c.title,
-            [(input_name(e), array_shape(e)) for e in c.arguments],
-            [(label, e, next(rest)) for label, e in c.outputs.items()],
-        )
-        for c in later
-    ]
-
-
-def _linear(e: Expr, v: Expr) -> bool:
-    """Whether an expression that is linear in v or does not hold it is the former."""
-    return e.is_zero or v in postorder([e])
-
-
-def input_name(e: Expr) -> str:
-    """The name of a variable; of a differential ``dX``."""
-    return f"d{input_name(e.op.of)}" if isinstance(e.op, Differential) else str(getattr(e.op, "name", "x"))
-
-
-def inputs(roots: Sequence[Expr]) -> list[Expr]:
-    """Variables and differentials under the roots, in order of occurrence; those within defined functions too."""
-    found: dict[Expr, None] = {}
-    seen: set[Expr] = set()
-    stack = list(roots)
-    bound: set[Expr] = set()
-    while stack:
-        for node in postorder(stack, stop=seen.__contains__):
-            if node in seen:
-                continue
-            seen.add(node)
-            op = node.op
-            if isinstance(op, Var | Differential):
-                found[node] = None
-            elif isinstance(op, Elementwise) and isinstance(op.function, Defined):
-                bound.add(op.function.parameter)
-                stack.append(op.function.body(op.order))
-        stack = [e for e in stack if e not in seen]
-    return [e for e in found if e not in bound]
-
-
-def _implementations(module: Module, functions: Mapping[str, Sequence[Callable[..., Any]]]) -> dict[str, Any]:
-    out = {}
+    out: dict[str, Any] = {}
     functions = {canonical(name): given for name, given in functions.items()}
-    for (name, order), code in module.functions.items():
+    for (name, order), code in unknown.items():
         given: Any = functions.get(name, ())
         if isinstance(order, Derivative):
             out[code] = given_map(name, order, given)
             continue
         given = (given,) if callable(given) else given
         if order >= len(given):
-            needed = max(k for f, k in module.functions if f == name and isinstance(k, int))
+            needed = max(k for f, k in unknown if f == name and isinstance(k, int))
             listed = ", ".join([name, *(f"{name}{chr(39) * k}" for k in range(1, needed + 1))])
             raise ArgumentError(
                 f"the values of {name}{chr(39) * order} are not known",
@@ -447,4 +286,12 @@ def _implementations(module: Module, functions: Mapping[str, Sequence[Callable[.
     return out
 
 
-__all__ = ["Compiled", "Planned", "compile_numpy", "inputs", "numpy_source", "planned"]
+__all__ = [
+    "Compiled",
+    "compile_numpy",
+    "compile_requested",
+    "executed",
+    "implementations",
+    "module_of",
+    "numpy_source",
+]

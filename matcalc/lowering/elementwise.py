@@ -31,6 +31,9 @@ def split(plan: Plan, v: Value) -> tuple[Number, Value]:
     if v.op == "newaxis":
         coefficient, vector = split(plan, v.args[0])
         return coefficient, plan.newaxis(vector, v.attrs[0])
+    if v.op == "T" and v.args[0].op == "mul":
+        coefficient, matrix = split(plan, v.args[0])
+        return coefficient, plan.transpose(matrix)
     return 1, v
 
 
@@ -141,11 +144,36 @@ def _sum(plan: Plan, parts: Sequence[tuple[Number, Value]], shape: ArrayShape) -
 
 def _add_node(plan: Plan, terms: Sequence[tuple[bool, Value]], shape: ArrayShape) -> Value:
     values, signs = tuple([v for _, v in terms]), tuple([s for s, _ in terms])
+    found = _as_transpose(plan, values, shape, signs) if len(shape) == 2 else None
+    if found is not None:
+        return found
     if True in signs and not plan.is_known_sum(values, shape, signs):
         opposite = tuple([not s for s in signs])
         if plan.is_known_sum(values, shape, opposite):
             return scaled(plan, -1, plan.commutative("add", values, shape, opposite))
     return plan.commutative("add", values, shape, signs)
+
+
+def _as_transpose(plan: Plan, values: Sequence[Value], shape: ArrayShape, signs: tuple[bool, ...]) -> Value | None:
+    """The sum as plus or minus the transpose of one that exists."""
+    if not any(v.op == "T" for v in values) or any(v.rank == 2 and v.op not in ("T", "newaxis") for v in values):
+        return None
+    across = tuple([turned_operand(plan, v) for v in values])
+    for minus in (False, True):
+        other = tuple([s is not minus for s in signs])
+        if plan.is_known_sum(across, shape[::-1], other):
+            found = plan.transpose(plan.commutative("add", across, shape[::-1], other))
+            return scaled(plan, -1, found) if minus else found
+    return None
+
+
+def turned_operand(plan: Plan, a: Value) -> Value:
+    """An operand of an elementwise operation on matrices as it spreads over the transpose."""
+    if a.rank == 1:
+        return plan.newaxis(a, 1)
+    if a.op == "newaxis":
+        return a.args[0] if a.attrs[0] == 1 else plan.newaxis(a.args[0], 1)
+    return plan.transpose(a)
 
 
 def _reuse_stable(plan: Plan, parts: list[tuple[Number, Value]]) -> None:
@@ -261,8 +289,25 @@ def _product(
         above = [factor, *(v for v in above if v.shape)]
         below = [v for v in below if v.shape]
         coefficient = 1
+        if len(above) == 2 and not below:
+            found = _with_number(plan, *above)
+            if found is not None:
+                return found
     above, below = _in_groups(plan, above), _in_groups(plan, below)
     return plan.commutative("mul", (*above, *below), shape, coefficient, len(above))
+
+
+def _with_number(plan: Plan, number: Value, a: Value) -> Value | None:
+    """A matrix with scaled rows or columns times a number: the number goes to the scales."""
+    if a.op != "mul" or a.rank != 2:
+        return None
+    coefficient, count = a.attrs
+    k = next((k for k, s in enumerate(a.args[:count]) if s.rank == 1 or s.op == "newaxis"), None)
+    if k is None:
+        return None
+    scales = mul(plan, [number, a.args[k]], shape=a.args[k].shape)
+    factors = (*a.args[:k], scales, *a.args[k + 1 :])
+    return plan.commutative("mul", factors, a.shape, coefficient, count)
 
 
 def _with_known_pairs(plan: Plan, factors: Sequence[Value], coefficient: Number) -> Sequence[Value]:

@@ -101,7 +101,8 @@ class _Sharing:
             found = self._sample(v)
         elif v.op == "dot":
             found = self._gram(v)
-        elif v.op == "T" and args[0].op == "dot" and v.args[0].op == "solve":  # (S^-1*B')' = B*S^-1
+        elif v.op == "T" and args[0].op == "dot" and v.args[0].op == "solve" and self.users[v.args[0]] == [v]:
+            # (S^-1*B')' = B*S^-1
             inverse, b = args[0].args
             symmetric = inverse.op == "inverse_of" and inverse.args[0].op in _SYMMETRIC
             right = inverse if symmetric else self.plan.transpose(inverse)
@@ -157,7 +158,7 @@ class _Sharing:
 
     def _gram(self, v: Value) -> Value | None:
         """``B'*S^-1*B``, and ``B'*S^-1*c`` besides, where nothing else needs ``S^-1*B``."""
-        for left, right in (v.args, v.args[::-1]) if v.rank < 2 else (v.args,):
+        for left, right in (v.args, v.args[::-1]) if not v.rank else (v.args,):
             solution = right if right.op == "solve" else self.plan.transpose(left)
             if solution.op != "solve" or not self._is_for_gram(solution):
                 continue
@@ -176,7 +177,7 @@ class _Sharing:
             known = m is not None and m.kind in _SYMMETRIC and not (m.inverted and solution.rank == 2)
             if known:
                 users = [w for u in self.users[solution] for w in (self.users.get(u, []) if u.op == "T" else [u])]
-                known = all(self._is_gram(w, solution) or _is_applied(w) for w in users)
+                known = all(self._is_gram(w, solution) or self._is_applied(w, solution) for w in users)
                 known = known and any(self._is_gram(w, solution) for w in users)
             self.for_gram[solution] = known
         return known
@@ -191,10 +192,12 @@ class _Sharing:
             return {left, right} == {solution, b}
         return (right is solution and left is transpose(b)) or (left is transpose(solution) and right is b)
 
-
-def _is_applied(v: Value) -> bool:
-    """Whether a value is a matrix times a vector, or the other way round."""
-    return v.op == "dot" and v.rank == 1
+    def _is_applied(self, v: Value, solution: Value) -> bool:
+        """Whether a value is ``B'*S^-1*c``, where the matrix ``S^-1*B`` is the solution."""
+        if v.op != "dot" or v.rank != 1 or solution.rank != 2:
+            return False
+        left, right = v.args
+        return (right is solution and left.rank == 1) or (left is self.plan.transpose(solution) and right.rank == 1)
 
 
 def _is_matrix(a: Value) -> bool:

@@ -8,7 +8,7 @@ is its last use: ``np.tanh(t1, t1)``, ``t1 *= t2``. Vectors are left to expressi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from matcalc.lowering.code import SUM, UNARY, Code
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 # Operations that give an array of their own, besides functions of entries.
 _FRESH = frozenset({"add", "mul", "dot", "outer", "plus_outers", "matmul", "solve", "pow", "cosigmoid"})
-_FRESH |= {"solve_with", "inverse_of", "inverse", "gram_with"}
+_FRESH |= {"solve_with", "inverse_of", "inverse", "gram_with", "loop"}
+
+_OVER = frozenset({"add", "mul", "add_diagonal", "plus_outers"})  # operations that may write over an operand
 
 _FRESH_CALLS = ("{rt}.softmax(", "{rt}.log_softmax(")
 
@@ -67,14 +69,49 @@ class Uses:
                     stack.append(user)
                 elif user is not v and user not in self._computed:
                     return False
+                elif user.may_be_itself:
+                    stack.append(user)
         return True
+
+
+_REDUCTIONS = frozenset({"sum", "trace", "inner", "products_summed", "norm"})
+
+
+def read_before_written_over(order: Sequence[Value], needs: Callable[[Value], Sequence[Value]]) -> frozenset[Value]:
+    """The sums over matrices that others write over: computed at once, they leave the memory to these."""
+    found: set[Value] = set()
+    sums: dict[Value, list[Value]] = {}
+    written: set[Value] = set()
+    for v in order:
+        if v.op in _REDUCTIONS:
+            for a in needs(v):
+                sums.setdefault(base(a), []).append(v)
+        elif v.rank == 2 and (v.op in _OVER or _function(v.op)):
+            written.update([a for a in v.args if a.shape == v.shape and is_fresh(a)])
+    for a in written:
+        found.update(sums.get(a, ()))
+    return frozenset(found)
+
+
+def moved_ahead(
+    order: Sequence[Value], early: Collection[Value], needs: Callable[[Value], Sequence[Value]]
+) -> list[Value]:
+    """The order with some values as soon as what they need is there."""
+    if not early:
+        return list(order)
+    at = {v: k for k, v in enumerate(order)}
+    keys = {v: (float(k), k) for v, k in at.items()}
+    for v in order:
+        if v in early:
+            keys[v] = (max([keys[a][0] for a in needs(v) if a in keys], default=-1.0), at[v])
+    return sorted(order, key=keys.__getitem__)
 
 
 def target(v: Value, uses: Uses) -> Value | None:
     """The operand over which ``v`` is written."""
-    if v.rank != 2 or not (v.op in ("add", "mul", "add_diagonal") or _function(v.op)):
+    if v.rank != 2 or not ((v.op in _OVER and v.op != "plus_outers") or _function(v.op)):
         return None
-    for a in v.args if v.op != "add_diagonal" else v.args[:1]:
+    for a in sorted(v.args, key=lambda a: a.op == "mul") if v.op != "add_diagonal" else v.args[:1]:
         if any(b is not a and _shares(b, a) for b in v.args):  # a + a': what is written first would be read again
             continue
         twice = 2 if v.op == "mul" and v.args.index(a) < v.attrs[1] else 1
@@ -84,10 +121,22 @@ def target(v: Value, uses: Uses) -> Value | None:
 
 
 def _shares(b: Value, a: Value) -> bool:
-    """Whether ``b`` is a view of ``a``."""
-    while b.op in VIEWS and b is not a:
-        b = b.args[0]
-    return b is a
+    """Whether ``b`` is a view of ``a``, or may be the same array."""
+    stack = [b]
+    while stack:
+        held = stack.pop()
+        if held is a:
+            return True
+        if held.op in VIEWS or held.may_be_itself:
+            stack.extend(held.args)
+    return False
+
+
+def base(a: Value) -> Value:
+    """What a value is a view of."""
+    while a.op in VIEWS:
+        a = a.args[0]
+    return a
 
 
 def is_fresh(a: Value) -> bool:
@@ -170,8 +219,16 @@ def _mul(w: Writer, v: Value, over: Value, name: str, codes: dict[Value, Code]) 
         shape = max((a.shape for a in (*small, *under)), key=len, default=())
         part = Plan().value("mul", (*small, *under), shape, coefficient, len(small))
         out.append(f"{name} *= {w.spelling(part)(w, part, [codes[a] for a in part.args]).text}")
-    out += [f"{name} *= {codes[a].text}" for a in above if a.shape == v.shape]
+    out += [f"{name} *= {text}" for a in above if a.shape == v.shape for text in _one_by_one(w, a, codes)]
     return out + [f"{name} /= {codes[a].text}" for a in below if a.shape == v.shape]
+
+
+def _one_by_one(w: Writer, a: Value, codes: dict[Value, Code]) -> list[str]:
+    """The factors of a product that has no name yet: no array is made for it."""
+    whole = a.op == "mul" and a.attrs == (1, len(a.args)) and all(b.shape == a.shape for b in a.args)
+    if whole and not codes[a].text.isidentifier() and all(w.is_named(b) for b in a.args):
+        return [w.named(b) for b in a.args]
+    return [codes[a].text]
 
 
 __all__ = ["Uses", "is_fresh", "statements", "target"]

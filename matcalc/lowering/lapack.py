@@ -47,10 +47,11 @@ class Cholesky:
         """``S^-1*b``."""
         return self.potrs(self._factor, b)[0]
 
-    def inverse(self) -> Array:
+    def inverse(self, over: bool = False) -> Array:
+        """The inverse; ``over`` says that it may be written over the factor."""
         if len(self._factor) <= _TINY:
             return self.potrs(self._factor, _identity(len(self._factor), self._factor.dtype.char))[0]
-        return _mirrored(self.potri(self._factor)[0])
+        return mirrored(self.potri(self._factor, 0, over)[0])
 
     def inverse_diagonal(self) -> Array:
         if len(self._factor) <= _TINY:
@@ -98,11 +99,11 @@ class Lu:
             self._refuse()
         return self.getrs(self._factor, self._pivots, b)[0]
 
-    def inverse(self) -> Array:
+    def inverse(self, over: bool = False) -> Array:
         if self._singular:
             self._refuse()
         order = len(self._pivots)
-        return self.getri(self._factor, self._pivots, order if order <= _BLOCK else order * _BLOCK)[0].T
+        return self.getri(self._factor, self._pivots, order if order <= _BLOCK else order * _BLOCK, over)[0].T
 
     def inverse_diagonal(self) -> Array:
         return self.inverse().diagonal()
@@ -137,7 +138,7 @@ class _Empty:
 
     solve_transposed = solve
 
-    def inverse(self) -> Array:
+    def inverse(self, over: bool = False) -> Array:
         return self._a.copy()
 
     def inverse_diagonal(self) -> Array:
@@ -185,6 +186,8 @@ def lu(a: Array, name: str) -> Any:
     if kind is None:
         _load()
         kind = _lu[a.dtype.char]
+    if a.shape[0] != a.shape[1]:  # a factor of a Kronecker product that is square as a whole
+        raise ArgumentError(f"{name} is not square: it has no inverse")
     return kind(a, name) if a.size else _Empty(a)
 
 
@@ -253,7 +256,7 @@ def _mask(order: int, char: str) -> Array:
     return found
 
 
-def _mirrored(a: Array) -> Array:
+def mirrored(a: Array) -> Array:
     """The symmetric matrix whose upper triangle ``a`` has, which is overwritten."""
     order = len(a)
     if order <= _BLOCK:

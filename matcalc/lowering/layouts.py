@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from matcalc.dims import ONE
-from matcalc.lowering.elementwise import mul
+from matcalc.lowering.elementwise import mul, turned_operand
 from matcalc.lowering.plan import Plan, Value, reachable
 from matcalc.lowering.totals import inner, total
 from matcalc.primitives.elementwise import FUNCTIONS
@@ -22,6 +22,8 @@ from matcalc.primitives.elementwise import FUNCTIONS
 # the rows, so many entries in rows so much longer than the columns.
 _MULTIPLICATIONS, _TALL = 2e6, 2
 _ENTRIES, _SLENDER = 1000, 6
+_ORDER = 128  # of symmetric matrices of which one triangle is read; below the runtime would not do it, either
+_LIE = frozenset({"arg", "rows_of", "block"})  # what lies as it is given
 _ALONG = ("{rt}.softmax({0}, ", "{rt}.log_softmax({0}, ", "{rt}.logsumexp({0}, ")
 
 
@@ -31,22 +33,33 @@ def with_layouts(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
     new: dict[Value, Value] = {}
     values = reachable(roots)
     along = _along_rows(values)
+    against, alike = _beside_others(values)
     users = Counter([*roots, *(a for v in values for a in v.args)])
     for v in values:
         args = tuple([new[a] for a in v.args])
         same = v if args == v.args else _again(plan, v, args)
-        if v.op == "dot" and args[0] in plan.symmetric and args[1].rank == 1:
+        if v.op == "dot" and args[0] in plan.symmetric and args[1].rank == 1 and _is_large_order(plan, v):
             new[v] = plan.value("symmetric_dot", args, v.shape)
         elif v.op == "sum" and users[v.args[0]] == 1 and (pair := _product_of_two(plan, args[0])) is not None:
-            axis = v.attrs[0] if args[0].op != "T" else 1 - v.attrs[0]
-            new[v] = plan.value("products_summed", pair, v.shape, axis)
-        elif v.op == "dot" and _pays(plan, v, v in along):
+            axis = v.attrs[0]
+            if axis is None:
+                new[v] = inner(plan, *pair)
+            else:
+                axis = axis if args[0].op != "T" else 1 - axis
+                new[v] = plan.value("products_summed", pair, v.shape, axis)
+        elif v.op == "dot" and v.rank == 1 and users[v.args[0]] == 1 and (rows := _scaled_rows(plan, args)) is not None:
+            new[v] = rows
+        elif v.op == "dot" and (v in against or _pays(plan, v, v in along, v in alike)):
             new[v] = _turned(plan, plan.value("dot", _swapped(plan, args), v.shape[::-1]), turned)
-        elif v.rank == 2 and not turned.isdisjoint(args):
+        elif v.rank == 2 and (not turned.isdisjoint(args) or _all_turned(v, args)):
             new[v] = _through(plan, v, args, turned) or same
         else:
             new[v] = same
     return new
+
+
+def _is_large_order(plan: Plan, v: Value) -> bool:
+    return plan.sizes is None or plan.weight(v.shape[0]) >= _ORDER
 
 
 def _product_of_two(plan: Plan, a: Value) -> tuple[Value, Value] | None:
@@ -64,6 +77,77 @@ def _product_of_two(plan: Plan, a: Value) -> tuple[Value, Value] | None:
     return mul(plan, rest, shape=a.shape, coefficient=a.attrs[0]), last
 
 
+def _scaled_rows(plan: Plan, args: Sequence[Value]) -> Value | None:
+    """``diag(s)*A*x`` as ``s.*(A*x)``, and ``(A.*B)*x`` as sums of products of the entries."""
+    a, x = args
+    if a.op == "T" or a.op != "mul" or a.rank != 2:
+        return None
+    coefficient, count = a.attrs
+    above, below = a.args[:count], a.args[count:]
+    scales = [s for s in above if s.op == "newaxis" and s.attrs[0] == 1]
+    under = [s for s in below if s.op == "newaxis" and s.attrs[0] == 1]
+    if not scales and not under:
+        return None
+    rest = mul(
+        plan,
+        [s for s in above if s not in scales],
+        [s for s in below if s not in under],
+        shape=a.shape,
+        coefficient=coefficient,
+    )
+    if rest.shape != a.shape:
+        return None
+    vector = plan.value("dot", (rest, x), a.shape[:1])
+    return mul(plan, [*(s.args[0] for s in scales), vector], [s.args[0] for s in under], shape=vector.shape)
+
+
+def _all_turned(v: Value, args: Sequence[Value]) -> bool:
+    """Whether an operation on entries has transposes for operands only."""
+    full = [a for a in args if a.rank == 2 and ONE not in a.shape]
+    return _is_elementwise(v) and bool(full) and all(a.op == "T" for a in full)
+
+
+def _beside_others(values: Sequence[Value]) -> tuple[set[Value], set[Value]]:
+    """The products that meet arrays lying the other way round, and those that meet arrays lying as they do.
+
+    Matrices that are combined entry by entry vote: to read some of them against their order is slow.
+    """
+    parent: dict[Value, tuple[Value, bool]] = {}  # another one of the same group, and whether it lies across
+
+    def found(v: Value) -> tuple[Value, bool]:
+        across = False
+        path = []
+        while v in parent:
+            path.append((v, across))
+            v, turned = parent[v]
+            across ^= turned
+        for u, before in path:
+            parent[u] = (v, across ^ before)
+        return v, across
+
+    for v in values:
+        if v.rank != 2 or not _is_elementwise(v):
+            continue
+        for a in v.args:
+            if a.shape == v.shape and a.rank == 2:
+                base, turned = (a.args[0], True) if a.op == "T" else (a, False)
+                (top, here), (other, there) = found(v), found(base)
+                if top is not other:
+                    parent[other] = (top, here ^ there ^ turned)
+    votes: Counter[tuple[Value, bool]] = Counter()
+    for v in values:
+        if v.rank == 2 and v.op in _LIE:
+            votes[found(v)] += 1
+    against: set[Value] = set()
+    alike: set[Value] = set()
+    for v in values:
+        if v.op == "dot" and v.rank == 2:
+            top, across = found(v)
+            if votes[top, not across] != votes[top, across]:
+                (against if votes[top, not across] > votes[top, across] else alike).add(v)
+    return against, alike
+
+
 def _along_rows(values: Sequence[Value]) -> set[Value]:
     """The values along whose rows something runs, at once or after operations on their entries."""
     found: set[Value] = set()
@@ -79,7 +163,7 @@ def _is_elementwise(v: Value) -> bool:
     return v.op in ("add", "mul", "cosigmoid") or v.op in FUNCTIONS
 
 
-def _pays(plan: Plan, v: Value, along_rows: bool) -> bool:
+def _pays(plan: Plan, v: Value, along_rows: bool, alike: bool) -> bool:
     a, b = v.args
     if v.rank != 2 or a.rank != 2 or b.rank != 2 or ONE in (*v.shape, a.shape[1]) or v.shape[0] is v.shape[1]:
         return False
@@ -89,7 +173,7 @@ def _pays(plan: Plan, v: Value, along_rows: bool) -> bool:
     rows, cols = (plan.weight(d) for d in v.shape)
     if along_rows:
         return rows * cols >= _ENTRIES and rows >= _SLENDER * cols
-    return rows * cols * plan.weight(a.shape[1]) >= _MULTIPLICATIONS and rows >= _TALL * cols
+    return rows * cols * plan.weight(a.shape[1]) >= _MULTIPLICATIONS and rows >= (_SLENDER if alike else _TALL) * cols
 
 
 def _swapped(plan: Plan, args: Sequence[Value]) -> tuple[Value, Value]:
@@ -110,19 +194,10 @@ def _through(plan: Plan, v: Value, args: Sequence[Value], turned: set[Value]) ->
         found = plan.value("call", (plan.transpose(args[0]),), v.shape[::-1], template, *v.attrs[1:])
         return _turned(plan, found, turned)
     if _is_elementwise(v):
-        across = tuple([_across(plan, a) for a in args])
+        across = tuple([turned_operand(plan, a) for a in args])
         build = plan.commutative if v.op in ("add", "mul") else plan.value
         return _turned(plan, build(v.op, across, v.shape[::-1], *v.attrs), turned)
     return None
-
-
-def _across(plan: Plan, a: Value) -> Value:
-    """An operand of an elementwise operation as it spreads over the transpose."""
-    if a.rank == 1:
-        return plan.newaxis(a, 1)
-    if a.op == "newaxis":
-        return a.args[0] if a.attrs[0] == 1 else plan.newaxis(a.args[0], 1)
-    return plan.transpose(a)
 
 
 def _again(plan: Plan, v: Value, args: tuple[Value, ...]) -> Value:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from matcalc.dims import ONE, Dim, dim, shape_text
+from matcalc.dims import ONE, Dim, dim
 from matcalc.expr import Expr
 from matcalc.lowering import staged
 from matcalc.lowering.analytic import is_analytic
 from matcalc.lowering.code import ATOM, SUM, TERM, Code, dim_code
+from matcalc.lowering.docstrings import described, described_closure, described_result, quoted
 from matcalc.lowering.entrance import Taken, as_they_are, entrance, guarded, limited, parameters
 from matcalc.lowering.lifetimes import MANY, freed, written
 from matcalc.lowering.maps import Derivative
 from matcalc.lowering.names import Names
 from matcalc.lowering.numpy_source import LINE, Writer
 from matcalc.lowering.plan import VIEWS, ArrayShape, Value, reachable
-from matcalc.lowering.planned import Planned
+from matcalc.lowering.planned import Planned, Request
 from matcalc.lowering.signature import Binding, bindings
-from matcalc.lowering.walk import array_shape
-
-LIMIT = 2**30  # bytes of a result, unless the caller says otherwise
 
 
 class Argument(NamedTuple):
@@ -41,7 +39,7 @@ class Module(NamedTuple):
     given: tuple[str, ...] = ()  # sizes among the arguments
     sizes: tuple[str, ...] = ()  # on which the best order of operations depends, if it does
     entered: str = ""  # what runs (entrance.py); with sizes it calls the function planned for them
-    recipe: Any = None  # from which it is planned for other sizes
+    request: Request | None = None  # from which it is planned for the sizes of a call
 
 
 def numpy_module(
@@ -83,26 +81,10 @@ def numpy_module(
         if len(module.shown) < len(taken) + len(needed):
             return module
     given = [(size, writer.sizes[size]) for size in needed]
-    analytic = is_analytic(reachable(values))
 
-    lines = ["import numpy as np", "", "from matcalc.lowering import runtime as rt", ""]
-    if writer.needs_lapack:
-        lines[2:3] = ["from matcalc.lowering import lapack", *lines[2:3]]
-    lines += _types([*(a.shape for a in taken), *(shape for c in closures for _, shape in c.arguments)])
-    options = (f", {tuple(size for size, _ in given)!r}" if given else "") + (", analytic=True" if analytic else "")
-    options += f", batch={tuple(batch)!r}" if batch else ""
-    if taken or given:
-        lines += _listed(
-            "arguments = rt.Signature({",
-            [f"{a.shown!r}: {', '.join(map(str, a.shape))!r}" for a in taken],
-            f"}}{options})",
-        )
-    lines += writer.constants
-    if writer.functions:
-        wanted = [_wanted(f, order, code) for (f, order), code in writer.functions.items()]
-        lines += ["", f"# To be given, functions of an array: {', '.join(wanted)}"]
     codes_taken = [*(a.code for a in taken), *(code for _, code in given)]
     docstring = _docstring(title, taken, given, results, closures, batch)
+    lines = _before(planned, writer, taken, given, values)
     header = ["", "", *_listed(f"def {name}(", codes_taken, "):"), *docstring]
     checks = _checks(taken, given, sources, writer) if given_sizes is None else []
     source = [*lines, *header, *checks, *_sizes(taken, given, sources, writer), *limits, *writer.lines, *returned]
@@ -117,12 +99,10 @@ def numpy_module(
     if given_sizes is None:
         unused = frozenset(n for n in ignored if not hasattr(builtins, n) and names.take(n) == n)
         weak = as_they_are(values) if not by_size and any(a.shape for a in taken) else set()
-        plain = [a.code for a in taken if not a.shape and leaves.get(a.shown) in weak]
-        what = Taken(taken, given, unused, plain)
+        what = Taken(taken, given, unused, [a.code for a in taken if not a.shape and leaves.get(a.shown) in weak])
         read = _sizes(taken, given, sources, writer)
-        needed_sizes = dict(_needed_sizes(writer, sources))
         entered = [*lines, "", "", *_listed(f"def {name}(", parameters(what), "):"), *docstring]
-        entered += entrance(what, sources, needed_sizes, read, writer.needs_dtype)
+        entered += entrance(what, sources, dict(_needed_sizes(writer, sources)), read, writer.needs_dtype)
         entered += [*limited(limits, limit), *guarded(body)]
     return Module(
         "\n".join(source) + "\n",
@@ -134,6 +114,30 @@ def numpy_module(
         (*ordering, *(size for size, _ in given)) if by_size else (),
         "\n".join(entered) + "\n" if entered else "",
     )
+
+
+def _before(
+    planned: Planned,
+    writer: Writer,
+    taken: Sequence[Argument],
+    given: Sequence[tuple[str, str]],
+    values: Sequence[Value],
+) -> list[str]:
+    """What stands before the function: imports, what it takes, constants."""
+    lapack = ["from matcalc.lowering import lapack"] if writer.needs_lapack else []
+    out = ["import numpy as np", "", *lapack, "from matcalc.lowering import runtime as rt", ""]
+    out += _types([*(a.shape for a in taken), *(shape for c in planned.closures for _, shape in c.arguments)])
+    if taken or given:
+        options = f", {tuple(size for size, _ in given)!r}" if given else ""
+        options += ", analytic=True" if is_analytic(reachable(values)) else ""
+        options += f", batch={tuple(planned.batch)!r}" if planned.batch else ""
+        shapes = [f"{a.shown!r}: {', '.join(map(str, a.shape))!r}" for a in taken]
+        out += _listed("arguments = rt.Signature({", shapes, f"}}{options})")
+    out += writer.constants
+    if writer.functions:
+        wanted = [_wanted(f, order, code) for (f, order), code in writer.functions.items()]
+        out += ["", f"# To be given, functions of an array: {', '.join(wanted)}"]
+    return out
 
 
 def _telling(values: Sequence[Value], needed: Sequence[str]) -> list[Value]:
@@ -197,7 +201,7 @@ def _may_be_large(count: Dim, known: Collection[Dim], limit: int) -> bool:
 def _wanted(name: str, order: int | Derivative, code: str) -> str:
     """The identifier of an unknown function, and what it stands for."""
     shown = order.head if isinstance(order, Derivative) else name + "'" * order
-    return code if shown == code else f"{code} ({_quoted(shown)})"
+    return code if shown == code else f"{code} ({quoted(shown)})"
 
 
 def _types(shapes: Sequence[ArrayShape]) -> list[str]:
@@ -228,52 +232,24 @@ def _docstring(
     batch: Sequence[str] = (),
 ) -> list[str]:
     out = (title or "Generated by matcalc.").splitlines()
-    described = [f"{a.code:<8} {_described(a.shape)}" + (f"  ({a.shown})" if a.shown != a.code else "") for a in taken]
-    described += [f"{code:<8} a dimension, a whole number" for _, code in given]
-    if described:
-        out += ["", "Arguments", *(f"  {line}" for line in described)]
+    lines = [f"{a.code:<8} {described(a.shape)}" + (f"  ({a.shown})" if a.shown != a.code else "") for a in taken]
+    lines += [f"{code:<8} a dimension, a whole number" for _, code in given]
+    if lines:
+        out += ["", "Arguments", *(f"  {line}" for line in lines)]
     out += ["", "Result" if len(results) + len(closures) == 1 else "Results, as a tuple"]
-    out += [f"  {label:<8} {_described_result(e, v, bool(batch))}" for label, e, v in results]
-    out += [f"  {c.name:<8} a function: {_described_closure(c)}" for c in closures]
+    out += [f"  {label:<8} {described_result(e, v, bool(batch))}" for label, e, v in results]
+    out += [f"  {c.name:<8} a function: {described_closure(c)}" for c in closures]
     if batch:
         many = [a.code for a in taken if a.shown in batch]
         out += ["", f"A batch: the first axis of {', '.join(many)}, and of all results, counts its items."]
     out += ["", "Vectors are one-dimensional arrays. float32 stays float32; integers become float64."]
-    lines = [f"    {_quoted(line)}".rstrip() for line in out]
+    lines = [f"    {quoted(line)}".rstrip() for line in out]
     return [f'    """{lines[0].lstrip()}', *lines[1:], '    """']
-
-
-def _quoted(text: str) -> str:
-    """Text that stays what it is within a docstring or a comment, whatever the user has put into it."""
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return plain.replace("\\", "\\\\").replace('"', "'")
-
-
-def _described(shape: ArrayShape) -> str:
-    if not shape:
-        return "a number"
-    sizes = ", ".join(map(str, shape))
-    return f"shape ({sizes},)" if len(shape) == 1 else f"shape ({sizes})"
-
-
-def _described_closure(c: staged.Closure) -> str:
-    taken = "; ".join(f"{shown}, {_described(shape)}" for shown, shape in c.arguments)
-    return f"{c.title} for {taken}" if taken else c.title
 
 
 def _length(taken: Sequence[Argument], batch: Sequence[str]) -> Dim:
     """The length of the batch."""
     return next(a.shape[0] for a in taken if a.shown in batch)
-
-
-def _described_result(e: Expr, v: Value, batch: bool = False) -> str:
-    if batch:
-        return f"{_described(v.shape)}, for each item in {shape_text(e.shape)}"
-    if v.shape != array_shape(e) and v.shape:
-        return f"{_described(v.shape)}, a stack of {v.shape[0]}, each in {shape_text(e.shape)}"
-    if e.is_scalar:
-        return "a number"
-    return _described((e.rows,) if e.is_column else e.shape) + f", in {shape_text(e.shape)}"
 
 
 def _checks(
@@ -284,7 +260,7 @@ def _checks(
         return []
     read = dict(given)  # how a size is read from the arguments as they come
     for size, b in sources.items():
-        read[size] = _read(b, taken, read).at(ATOM)
+        read[size] = size_read(b, taken[b.argument].code, read).at(ATOM)
     tests, late = [f"type({code}) is int and {code} >= 0" for _, code in given], []
     first = next((a.code for a in taken if a.shape), "")  # the array whose precision all others must have
     for i, a in enumerate(taken):
@@ -316,13 +292,14 @@ def _sizes(
     if writer.needs_dtype:
         out.append(f"    dtype = {taken[0].code}.dtype" if taken else "    dtype = np.dtype(float)")
     for size, code in _needed_sizes(writer, sources):
-        out.append(f"    {code} = {_read(sources[size], taken, {**dict(given), **writer.sizes}).text}")
+        b = sources[size]
+        out.append(f"    {code} = {size_read(b, taken[b.argument].code, {**dict(given), **writer.sizes}).text}")
     return out
 
 
-def _read(b: Binding, taken: Sequence[Argument], names: Mapping[str, str]) -> Code:
-    """A size, from the shape that shows it."""
-    text, level = f"{taken[b.argument].code}.shape[{b.axis}]", ATOM
+def size_read(b: Binding, code: str, names: Mapping[str, str]) -> Code:
+    """A size, from the shape that shows it, of the argument with this identifier."""
+    text, level = f"{code}.shape[{b.axis}]", ATOM
     if b.rest.terms:
         text, level = f"{text} + {dim_code(b.rest * -1, names).text}".replace("+ -", "- "), SUM
     if b.factor != 1:
@@ -376,7 +353,7 @@ def _with_closures(
     out: list[str] = []
     for w in written:
         out += ["", *_listed(f"    def {w.name}(", w.arguments, "):")]
-        out += [f'        """{_quoted(_described_closure(w.closure))}"""', *staged.checks(writer, w)]
+        out += [f'        """{quoted(described_closure(w.closure))}"""', *staged.checks(writer, w)]
         last = [f"    {line}" for line in _returned(writer, w.closure.results, w.results, shared)]
         many = len(w.results) > MANY
         out += [*(freed(w.lines, w.matrices, last, " " * 8) if many else w.lines), *last]
@@ -398,10 +375,10 @@ def _returned(
 def _results(
     writer: Writer, results: Sequence[tuple[str, Expr, Value]], codes: Sequence[Code], shared: Collection[Value]
 ) -> list[str]:
-    bases: set[Value] = {_base(v) for v in shared}
+    bases: set[Value] = {memory_of(v) for v in shared}
     out = []
     for (_, e, v), code in zip(results, codes, strict=True):
-        base = _base(v)
+        base = memory_of(v)
         text = code.text
         if not v.shape:
             text = f"float({code.text})" if v.weak else f"{code.text}[()]" if v.op == "assemble" else code.text
@@ -415,9 +392,9 @@ def _results(
     return out
 
 
-def _base(v: Value) -> Value:
+def memory_of(v: Value) -> Value:
     """The value whose memory it may share."""
-    while v.op in VIEWS or v.op == "unknown":
+    while v.op in VIEWS or (v.may_be_itself and v.op != "map"):
         v = v.args[0]
     return v
 
@@ -436,4 +413,4 @@ def _tuple(out: Sequence[str]) -> list[str]:
     return ["    return (", *(f"        {text}{comma}" for text in out), "    )"]
 
 
-__all__ = ["Module", "numpy_module"]
+__all__ = ["Module", "memory_of", "numpy_module", "size_read"]

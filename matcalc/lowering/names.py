@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from keyword import iskeyword
 from unicodedata import normalize
 
@@ -26,14 +27,18 @@ RESERVED = (
 
 
 class Names:
-    """Gives out identifiers, each once."""
+    """Gives out identifiers, each once, none of them reserved."""
 
-    def __init__(self) -> None:
-        self._taken = set(RESERVED)
+    def __init__(self, reserved: Collection[str] = RESERVED) -> None:
+        self._taken = set(reserved)
+
+    def spelled(self, wanted: str) -> str:
+        """The identifier nearest to a name."""
+        return identifier(wanted)
 
     def take(self, wanted: str) -> str:
         """``wanted`` where it is free and an identifier, else what is nearest to it."""
-        plain = identifier(wanted)
+        plain = self.spelled(wanted)
         name, k = plain, 1
         while name in self._taken:
             k += 1

@@ -5,7 +5,7 @@ A value that is used once is written into the line of its user, as far as lines 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from matcalc.dims import Dim
@@ -75,7 +75,11 @@ class Writer:
 
     def write(self, roots: Sequence[Value], indent: str = "    ") -> list[Code]:
         """Writes all that the roots need; gives their code."""
-        order, uses = self._schedule(roots)
+        order, uses = schedule(roots, self._code.__contains__)
+        at_once = self.at_once
+        if self.reuses:
+            early = in_place.read_before_written_over(order, _needs)
+            order, at_once = in_place.moved_ahead(order, early, _needs), at_once | early
         self._uses, outer = in_place.Uses(order, _needs, roots), self._uses
         pending: dict[Value, Code] = {}  # written into the line of the one user to come
         for v in order:
@@ -95,7 +99,7 @@ class Writer:
                 self._code[v] = code
             elif v.weak and not _varies(v):  # known once and for all
                 self._code[v] = self._constant(code) if "(" in code.text or len(code.text) > 30 else code
-            elif uses[v] == 1 and v not in self.at_once:
+            elif uses[v] == 1 and v not in at_once:
                 pending[v] = code
             else:
                 self._code[v] = self._assign(v, code, indent)
@@ -165,9 +169,17 @@ class Writer:
         """Whether a value has a name, under which others may still need it."""
         return v in self._code
 
+    def named(self, v: Value) -> str:
+        """The code of a value that has a name."""
+        return self._code[v].text
+
     def is_dead(self, v: Value, user: Value) -> bool:
         """Whether a value has an array of its own, which nothing needs after ``user``."""
-        return (in_place.is_fresh(v) or v.op == "loop") and self._uses.ends(v, user)
+        return in_place.is_fresh(v) and self._uses.ends(v, user)
+
+    def is_last(self, factor: Value, user: Value) -> bool:
+        """Whether nothing needs the factor of a matrix after ``user``."""
+        return self.reuses and self._uses.ends(factor, user)
 
     def assign(self, v: Value, code: Code, indent: str) -> Code:
         """A name of its own for a value that is used once."""
@@ -194,36 +206,24 @@ class Writer:
         self.constants.append(self.assignment(name, code.text))
         return Code(name, ATOM)
 
-    def _schedule(self, roots: Sequence[Value]) -> tuple[list[Value], dict[Value, int]]:
-        """The values to write, operands first, and how often each is used; what a loop repeats counts as many."""
-        uses: dict[Value, int] = {}
-        for r in roots:
-            uses[r] = uses.get(r, 0) + 1
-        order: list[Value] = []
-        seen: set[Value] = set()
-        stack: list[tuple[Value, tuple[Value, ...] | None]] = [(r, None) for r in reversed(roots)]
-        while stack:
-            v, needs = stack.pop()
-            if needs is not None:
-                order.append(v)
-            elif v not in seen and v not in self._code:
-                seen.add(v)
-                needs = _needs(v)
-                for a in needs:
-                    uses[a] = uses.get(a, 0) + (1 if v.op != "loop" else 2)
-                stack.append((v, needs))
-                stack.extend([(a, None) for a in reversed(needs)])
-        return order, uses
-
     def loop(self, v: Value, indent: str) -> Code:
         index, body, lower, upper = v.args
         first, last = self._code[lower], self._code[upper]
         stack, by_rows = v.attrs == ("stack",), v.attrs[:1] == ("rows",)  # else the sum of the values for each index
-        name, counter = self.names.take("out" if stack else "total"), self.names.take(index.attrs[0])
+        how = v.attrs[1] if by_rows else ""
+        named = "out" if stack or how == "into" else "total"
+        name, counter = self.names.take(named), self.names.take(index.attrs[0])
         start = "0.0" if not v.shape else self.zeros(v.shape)
+        if how == "into":
+            start = start.replace("zeros", "empty")
+        if not v.shape and body.weak:  # of numbers that have no precision the sum has one: it may be what arrays meet
+            self.needs_dtype = True
+            start = "dtype.type(0)"
         self.lines.append(f"{indent}{name} = {start}")
         stop = f"{last.at(SUM)} + 1" if upper.op != "const" else str(upper.attrs[0] + 1)
-        over = f"rt.row_blocks({first.text}, {v.attrs[1]})" if by_rows else f"range({first.text}, {stop})"
+        over = f"range({first.text}, {stop})"
+        if by_rows:
+            over = f"rt.row_blocks({first.text}, {v.attrs[2]}, {self.size(v.attrs[3]).text})"
         self.lines.append(f"{indent}for {counter} in {over}:")
         outer = self._code
         self._code = {e: code for e, code in outer.items() if index not in e.indices}
@@ -233,6 +233,8 @@ class Writer:
         if stack:
             (code,) = self.write([body], indent + "    ")
             self.lines.append(f"{indent}    {name}[{counter} - 1] = {code.text}")
+        elif how in ("gram", "product", "into"):
+            self._add_rows(name, counter, body, how, indent + "    ")
         elif body.op == "assemble":  # each piece is added where it belongs
             codes = dict(zip(body.args, self.write(body.args, indent + "    "), strict=True))
             name_shared(self, body, codes, indent + "    ")
@@ -248,7 +250,28 @@ class Writer:
                 self.lines.append(f"{indent}    {name} = {name} {sign} {text}")
         self._safe.pop()
         self._code = outer
+        if how == "gram":
+            self.lines.append(f"{indent}{name} = rt.mirrored({name})")
         return Code(name, ATOM)
+
+    def _add_rows(self, name: str, counter: str, body: Value, how: str, indent: str) -> None:
+        """What a block of rows gives: rows of the result, or a matrix that is added to it."""
+        if how == "into":
+            (code,) = self.write([body], indent)
+            self.lines.append(f"{indent}{name}[{counter}] = {code.text}")
+            return
+        turned = body.op == "T"
+        left, right = (body.args[0] if turned else body).args
+        if how == "gram":
+            (code,) = self.write([right if not turned else left], indent)
+            a = f"{code.at(ATOM)}.T" if turned else code.text
+            self.lines.append(f"{indent}{name} = rt.add_gram({name}, {a})")
+            return
+        codes = self.write([left, right], indent)
+        a, b = [f"{c.at(ATOM)}.T" for c in reversed(codes)] if turned else [c.text for c in codes]
+        self.lines.append(
+            f"{indent}{name} = rt.add_product({name}, {a.removesuffix('.T.T')}, {b.removesuffix('.T.T')})"
+        )
 
     def zeros(self, shape: ArrayShape) -> str:
         self.needs_dtype = True
@@ -257,6 +280,28 @@ class Writer:
     def inside(self, index: Value, size: Value) -> bool:
         """Whether an index surely lies within 1 and ``size``."""
         return any(i is index and upper is size for i, upper in self._safe)
+
+
+def schedule(roots: Sequence[Value], is_there: Callable[[Value], bool]) -> tuple[list[Value], dict[Value, int]]:
+    """The values to write, operands first, and how often each is used; what a loop repeats counts as many."""
+    uses: dict[Value, int] = {}
+    for r in roots:
+        uses[r] = uses.get(r, 0) + 1
+    order: list[Value] = []
+    seen: set[Value] = set()
+    stack: list[tuple[Value, tuple[Value, ...] | None]] = [(r, None) for r in reversed(roots)]
+    while stack:
+        v, needs = stack.pop()
+        if needs is not None:
+            order.append(v)
+        elif v not in seen and not is_there(v):
+            seen.add(v)
+            needs = _needs(v)
+            for a in needs:
+                uses[a] = uses.get(a, 0) + (1 if v.op != "loop" else 2)
+            stack.append((v, needs))
+            stack.extend([(a, None) for a in reversed(needs)])
+    return order, uses
 
 
 def _needs(v: Value) -> tuple[Value, ...]:

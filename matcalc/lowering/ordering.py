@@ -19,10 +19,10 @@ from matcalc.lowering.plan import MODELS, VIEWS, Plan, Value, reachable
 
 LATER = 16  # calls that a function within another one is supposed to get
 
-Span: TypeAlias = tuple[int, int]  # the first and the last factor of a part of a chain
-
-
 _CALL = 20_000  # operations that take as long as the call of a product
+
+Span: TypeAlias = tuple[int, int]  # the first and the last factor of a part of a chain
+Cut: TypeAlias = tuple[int, int, int]  # the first factor of a product, the last one of its left part, and its last one
 
 
 class Factor(NamedTuple):
@@ -59,14 +59,33 @@ def in_order(plan: Plan, parts: Sequence[Factor], multiply: Callable[[Plan, Fact
     users = {span: plan.popular.get(c.key, 1) for span, c in chains.items()} if plan.popular else {}
     if plan.later:
         users = {span: users.get(span, 1) * _applied(parts[span[0] : span[1] + 1]) for span in chains}
-    order = _order(plan, parts, done, users)
+    squares = _squares(plan, parts)
+    order = _order(plan, parts, done, users, squares)
     if plan.sizes is None and not plan.by_size:
-        plan.by_size = any(_order(plan, parts, done, users, model) != order for model in MODELS)
+        plan.by_size = any(_order(plan, parts, done, users, squares, model) != order for model in MODELS)
     for i, k, j in reversed(order):
-        done[i, j] = multiply(plan, done[i, k], done[k + 1, j])
         c = chains[i, j]
+        if c.key in plan.segments:  # the transpose of another part
+            v, turned = plan.segments[c.key]
+            done[i, j] = Factor(v if c.turned is turned else plan.transpose(v), parts[i].rows, parts[j].cols)
+            continue
+        done[i, j] = multiply(plan, done[i, k], done[k + 1, j])
         plan.segments[c.key] = (done[i, j].value, c.turned)
     return done[0, last]
+
+
+def _squares(plan: Plan, parts: Sequence[Factor]) -> set[Cut]:
+    """The products ``B*B'``, of which B is computed once, and one half is enough."""
+    out = set()
+    for k in range(len(parts) - 1):
+        length = 0
+        while k - length >= 0 and k + 1 + length < len(parts):
+            left, right = parts[k - length].value, parts[k + 1 + length].value
+            if left.rank < 2 or plan.transpose(left) is not right:
+                break
+            out.add((k - length, k, k + 1 + length))
+            length += 1
+    return out
 
 
 def _applied(parts: Sequence[Factor]) -> int:
@@ -82,9 +101,14 @@ def _chain(plan: Plan, parts: Sequence[Factor]) -> Chain:
 
 
 def _order(
-    plan: Plan, parts: Sequence[Factor], done: Collection[Span], users: Mapping[Span, int], model: int = 0
-) -> list[tuple[int, int, int]]:
-    """The products (first, cut, last) of the cheapest order, users before operands: dynamic programming."""
+    plan: Plan,
+    parts: Sequence[Factor],
+    done: Collection[Span],
+    users: Mapping[Span, int],
+    squares: Collection[Cut],
+    model: int = 0,
+) -> list[Cut]:
+    """The products of the cheapest order, users before operands: dynamic programming."""
     count = len(parts)
     cost: dict[Span, float] = dict.fromkeys(done, 0)
     cut: dict[Span, int] = {}
@@ -98,12 +122,12 @@ def _order(
                 continue
             best = None
             for k in range(i, j):
-                here = cost[i, k] + cost[k + 1, j]
-                here += _price(kinds[i, k], kinds[k + 1, j], sizes[i], sizes[k + 1], sizes[j + 1])
+                price = _price(kinds[i, k], kinds[k + 1, j], sizes[i], sizes[k + 1], sizes[j + 1])
+                here = cost[i, k] + (price / 2 if (i, k, j) in squares else price + cost[k + 1, j])
                 if best is None or here < best:
                     best, cut[i, j] = here, k
             cost[i, j] = (best or 0) / users.get((i, j), 1)
-    order: list[tuple[int, int, int]] = []
+    order: list[Cut] = []
     stack = [(0, count - 1)]
     while stack:
         i, j = stack.pop()
@@ -179,7 +203,9 @@ def _operations(plan: Plan, v: Value) -> int:
     for d in v.shape:
         size *= plan.weight(d)
     if v.op in ("dot", "inner", "solve", "inv"):
-        return size * plan.weight(v.args[0].shape[-1]) * (1 if v.op in ("dot", "inner") else 2)
+        size *= plan.weight(v.args[0].shape[-1]) * (1 if v.op in ("dot", "inner") else 2)
+        square = v.op == "dot" and v.rank == 2 and plan.transpose(v.args[0]) is v.args[1]
+        return (size // 2 if square else size) + _CALL
     return 0 if v.op in VIEWS or v.op == "arg" else size
 
 

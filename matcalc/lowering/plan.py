@@ -18,10 +18,13 @@ from zlib import crc32
 from matcalc.dims import ONE, Dim
 from matcalc.errors import LimitError
 from matcalc.expr import Expr, Number
+from matcalc.primitives.elementwise import FUNCTIONS
 
 ArrayShape: TypeAlias = tuple[Dim, ...]
 
 MOST_VALUES = 200_000  # of one plan; a chain of definitions that call each other twice doubles at every link
+
+_BY_ENTRIES = frozenset({"add", "mul", "pow", "cosigmoid"}) | FUNCTIONS.keys()
 
 DEEPEST_LOOPS = 15  # Python itself allows 20 nested blocks
 
@@ -29,6 +32,10 @@ DEEPEST_LOOPS = 15  # Python itself allows 20 nested blocks
 VIEWS = frozenset(
     {"T", "newaxis", "block", "reshape", "swap", "diagonal", "spread", "flip", "axes", "expand", "repeats"}
 )
+
+
+# What gives back the very array that it gets, for some values: functions of the caller; the first power of a matrix.
+_MAYBE_ITSELF = frozenset({"unknown", "map"})
 
 
 class Value:
@@ -47,6 +54,11 @@ class Value:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @property
+    def may_be_itself(self) -> bool:
+        """Whether the operation may give back the array of an operand, although it is no view."""
+        return self.op in _MAYBE_ITSELF or (self.op == "call" and ".matrix_power(" in self.attrs[0])
 
     def __repr__(self) -> str:
         return f"{self.op}{list(self.attrs) if self.attrs else ''}({', '.join(a.op for a in self.args)})"
@@ -81,8 +93,9 @@ class Plan:
         self.segments: dict[tuple[Any, ...], tuple[Value, bool]] = {}
         self.chains: Counter[tuple[Any, ...]] = Counter()
         self.popular: Mapping[tuple[Any, ...], int] = {}
-        # What is known of values: arguments that are symmetric matrices, matrices that are positive definite and
-        # symmetric, arrays whose entries are not negative, and the formulas of matrices of which a function is taken.
+        # What is known of values: arguments that are symmetric matrices and what is computed of these entry by entry,
+        # matrices that are positive definite and symmetric, arrays whose entries are not negative, and the formulas of
+        # matrices of which a function is taken.
         self.symmetric: set[Value] = set()
         self.definite: set[Value] = set()
         self.factored_symmetric: set[Value] = set()  # symmetric ones of which a function is taken
@@ -117,10 +130,20 @@ class Plan:
             if found.loops > DEEPEST_LOOPS:
                 raise LimitError(f"indexed sums are nested more than {DEEPEST_LOOPS} deep")
             self._known[key] = found
+            if self.symmetric and op in _BY_ENTRIES and len(shape) == 2 and self._is_symmetric(args):
+                self.symmetric.add(found)
         return found
+
+    def _is_symmetric(self, args: tuple[Value, ...]) -> bool:
+        """Whether these are numbers and symmetric matrices."""
+        return all(not a.shape or a in self.symmetric for a in args)
 
     def commutative(self, op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> Value:
         """A sum or a product: the one that exists already where it differs in the order of operands only."""
+        arrays = [a for a in args if a.shape]
+        if arrays and all(a.op == "T" for a in arrays):  # the transpose of what may be there already
+            turned = tuple([a.args[0] if a.shape else a for a in args])
+            return self.transpose(self.commutative(op, turned, shape[::-1], *attrs))
         key = _in_any_order(op, args, shape, *attrs)
         found = self._commutative.get(key)
         if found is None:
@@ -130,6 +153,14 @@ class Plan:
     def known_product(self, factors: tuple[Value, ...], shape: ArrayShape) -> Value | None:
         """The elementwise product of factors, if it exists."""
         return self._commutative.get(_in_any_order("mul", factors, shape, 1, len(factors)))
+
+    def known_dot(self, a: Value, b: Value) -> Value | None:
+        """The product of two matrices, if it exists, as the transpose of another one maybe."""
+        found = self._known.get(("dot", (a, b), (a.shape[0], b.shape[1]), (), ()))
+        if found is None:
+            found = self._known.get(("dot", (self.transpose(b), self.transpose(a)), (b.shape[1], a.shape[0]), (), ()))
+            return None if found is None else self.transpose(found)
+        return found
 
     def is_known_sum(self, terms: tuple[Value, ...], shape: ArrayShape, signs: tuple[bool, ...]) -> bool:
         """Whether the sum of terms with these signs (True for minus) exists."""
@@ -260,7 +291,7 @@ def _in_any_order(op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: A
 #
 # leaves         arg[name] const[number] size[dimension] pi index[name]
 # elementwise    add[signs] mul[coefficient, how many are factors: the others divide] pow, and known functions by name;
-#                cosigmoid (1 - sigmoid), unknown[name, order]
+#                cosigmoid (1 - sigmoid), unknown[name, order]; map[name, derivative] of whole arrays
 # products       dot outer inner (of matrices) solve kron; rows (vectors as the rows of a matrix)
 #                symmetric_dot (of a symmetric matrix and a vector)
 #                plus_outers (number, matrix, rows, rows: number*matrix + rows'*rows)
@@ -270,12 +301,14 @@ def _in_any_order(op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: A
 # rearranging    T newaxis[axis] reshape (by rows) swap (of two axes of three) diagonal block[at, all or range]
 #                concat[axis] flip[how many axes in front stay, if any] add_diagonal axes[their order]
 #                expand[for each axis, whether it is there] repeats[letters of the axes, of which some are the same]
-# by LAPACK      cholesky symmetric lu[formula] inverse[formula], and what is asked of a factor (factorisations.py)
+# by LAPACK      cholesky symmetric lu[formula] inverse[formula], and of a factor (factorisations.py) inverse_of
+#                solve_with[whether transposed] gram_with inverse_diagonal logdet_of det_of
 # with structure assemble[pieces, whether they fill it] (assembling.py) matmul (of batches of matrices)
 #                stack[axis, whether shapes differ]
 # numbers        position (an index from 1 as one from 0) whole (a checked whole number) within (a checked limit)
 # others         loop (index, body, lower, upper)[stack, or nothing for a sum], over blocks of rows (index, body,
-#                matrix, matrix)[rows, how many at least]; rows_of and call[template, whether analytic]
+#                matrix, matrix)[rows, how (sum, product and gram: matrices that are added up; into: rows of the
+#                result), rows at least, columns]; rows_of and call[template, whether analytic]
 
 
 def reachable(roots: Iterable[Value], stop: Callable[[Value], bool] | None = None) -> list[Value]:

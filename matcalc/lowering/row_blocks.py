@@ -1,19 +1,23 @@
-"""Large matrices read once: ``X'*f(X*w)`` and ``X'*diag(f(X*w))*X`` block of rows by block of rows.
+"""Large matrices read once: ``X'*f(X*w)``, ``X'*diag(f(X*w))*X``, ``f(U*V' - A)*V`` block of rows by block of rows.
 
 Each block stays in the cache from its first use to its last, and what has as many rows as the matrix is never there as
-a whole. It pays for matrices beyond the cache; so the plan is made anew when the dimensions are known.
+a whole. The blocks are summed up, or are the rows of a result. It pays for matrices beyond the cache; so the plan is
+made anew when the dimensions are known.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import prod
 
 from matcalc.dims import Dim
-from matcalc.lowering.plan import Plan, Value, reachable
+from matcalc.lowering.plan import ArrayShape, Plan, Value, reachable
 from matcalc.primitives.elementwise import FUNCTIONS
 
 _ENTRIES = 2**19  # of the matrix from which on it pays: 4 MiB
+_ENTRIES_OF_BLOCK = 2**16  # what is as large and used for every block is worth more rows of these
+_MANY_ROWS = 256
 _CALLS = ("{rt}.softmax({0}, 1)", "{rt}.log_softmax({0}, 1)", "{rt}.logsumexp({0}, 1)")
 
 
@@ -43,11 +47,13 @@ def with_row_blocks(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
 
 
 def _blocked(plan: Plan, v: Value, users: dict[Value, set[Value]]) -> Value | None:
-    """The product as a sum over blocks of rows, where both factors are made of rows of one large matrix."""
+    """The product block by block: a sum over blocks of rows, or its rows by blocks."""
     left, right = v.args
     turned = left.op == "T"
     a = left.args[0] if turned else left
-    if (left.rank == 2) is not turned or right.op == "T" or a.shape[0] is not right.shape[0]:
+    if right.op == "T" or (left.rank == 2 and not turned):
+        return _by_rows_of_left(plan, v, users)
+    if (left.rank == 2) is not turned or a.shape[0] is not right.shape[0]:
         return None
     rows = a.shape[0]
     cone = _cone([a, right], rows)
@@ -56,17 +62,75 @@ def _blocked(plan: Plan, v: Value, users: dict[Value, set[Value]]) -> Value | No
     inner = [c for c in cone if c.op != "arg"]
     around = {v, *inner, *([left] if turned else ())}
     read = Counter([b for c in inner for b in _through(c)] + [a, right])
-    large = [c for c in cone if c.op == "arg" and c.rank == 2 and read[c] > 1]
-    if not large or any(not users[c] <= around for c in inner):
+    twice = inner and any(c.op == "arg" and c.rank == 2 and read[c] > 1 for c in cone)
+    if not (twice or any(map(_is_computed_matrix, inner))) or any(not users[c] <= around for c in inner):
         return None
-    matrix = max(large, key=lambda c: plan.weight(c.shape[1]))
+    gram = turned and a is right
+    least = _least(plan, cone, v.shape if v.rank == 2 else ())
+    if v.rank == 2 and not gram and not any(_is_large(plan, c) for c in inner):
+        least = 2 * max(plan.weight(d) for d in v.shape)  # nothing is gained but that the matrix is read once
+    blocks = _blocks(plan, cone, rows, least)
+    if blocks is None:
+        return None
+    index, part, limits = blocks
+    x = plan.value("T", (part[a],), left.shape) if turned else part[a]
+    body = plan.value("dot", (x, part[right]), v.shape)
+    how = "gram" if gram else "product" if v.rank == 2 else "sum"
+    return plan.value("loop", (index, body, *limits[:2]), v.shape, "rows", how, least, limits[2])
+
+
+def _by_rows_of_left(plan: Plan, v: Value, users: dict[Value, set[Value]]) -> Value | None:
+    """The rows of a product by blocks, where the left factor is a matrix that is computed entry by entry."""
+    left, right = v.args
+    rows = left.shape[0]
+    if left.rank != 2 or not _is_computed_matrix(left) or rows in right.shape:
+        return None
+    cone = _cone([left], rows)
+    if cone is None or any(not users[c] <= {v, *cone} for c in cone if c.op != "arg"):
+        return None
+    if plan.sizes is not None and not _is_large(plan, left):
+        return None
+    least = _least(plan, cone, right.shape)
+    blocks = _blocks(plan, cone, rows, least)
+    if blocks is None:
+        return None
+    index, part, limits = blocks
+    body = plan.value("dot", (part[left], right), v.shape)
+    return plan.value("loop", (index, body, *limits[:2]), v.shape, "rows", "into", least, limits[2])
+
+
+def _is_computed_matrix(c: Value) -> bool:
+    return c.rank == 2 and (c.op in ("add", "mul", "cosigmoid") or c.op in FUNCTIONS)
+
+
+def _is_large(plan: Plan, c: Value) -> bool:
+    return _is_computed_matrix(c) and _entries(plan, c.shape) >= _ENTRIES
+
+
+def _least(plan: Plan, cone: Sequence[Value], shape: ArrayShape) -> int:
+    """The rows that a block has at least: enough for what is read or added whole for every block."""
+    whole = [shape, *(c.args[1].shape for c in cone if c.op == "dot")]
+    return _MANY_ROWS if any(len(w) == 2 and _entries(plan, w) > _ENTRIES_OF_BLOCK for w in whole) else 1
+
+
+def _entries(plan: Plan, shape: ArrayShape) -> int:
+    return prod([plan.weight(d) for d in shape])
+
+
+def _blocks(
+    plan: Plan, cone: Sequence[Value], rows: Dim, least: int
+) -> tuple[Value, dict[Value, Value], tuple[Value, Value, Dim]] | None:
+    """The index of blocks, the values of the cone for one of them, and the matrix that tells how many rows it has, with
+    the entries of each row; None where blocks do not pay.
+    """
     if plan.sizes is None:
         plan.by_size = True
         return None
-    many = plan.weight(rows)
-    least = 2 * max(plan.weight(d) for d in v.shape) if v.rank == 2 else 1  # to add a matrix takes its time, too
-    if many * plan.weight(matrix.shape[1]) < _ENTRIES or many < 4 * least:
+    wide = max((c for c in cone if c.rank == 2), key=lambda c: plan.weight(c.shape[1]))
+    if _entries(plan, wide.shape) < _ENTRIES or plan.weight(rows) < 4 * least:
         return None
+    read = [c for c in cone if c.op == "arg"]
+    matrix = max(read, key=lambda c: _entries(plan, c.shape))
     index = plan.value("index", (), (), "rows")
     part: dict[Value, Value] = {}
     for c in cone:
@@ -75,9 +139,7 @@ def _blocked(plan: Plan, v: Value, users: dict[Value, set[Value]]) -> Value | No
         else:
             args = tuple([part.get(b, b) for b in c.args])
             part[c] = plan.value(c.op, args, c.shape, *c.attrs)
-    x = plan.value("T", (part[a],), left.shape) if turned else part[a]
-    body = plan.value("dot", (x, part[right]), v.shape)
-    return plan.value("loop", (index, body, matrix, matrix), v.shape, "rows", least)
+    return index, part, (matrix, matrix, wide.shape[1])
 
 
 def _through(v: Value) -> tuple[Value, ...]:

@@ -154,14 +154,53 @@ def add_diagonal(a: Array, entries: Array) -> Array:
     return out
 
 
-_BLOCK = 2**16  # entries of a block of rows: half a MiB
+def strided(a: Array, shape: tuple[int, ...], steps: tuple[int, ...]) -> Array:
+    """The view of an array that lies row by row with so many entries from one place to the next along each axis."""
+    width = a.itemsize
+    return np.ndarray(shape, a.dtype, a, 0, tuple([width * step for step in steps]))
 
 
-def row_blocks(a: Array, least: int) -> Iterator[slice]:
-    """The rows of a large matrix, as many at a time as fit into the cache, and at least ``least``."""
-    step = max(least, _BLOCK // max(1, a.shape[1]))
+_ROWS = 2**16  # entries of a block of rows: half a MiB
+
+
+def row_blocks(a: Array, least: int, width: int) -> Iterator[slice]:
+    """The rows of arrays with up to ``width`` columns, as many as fit into the cache, and at least ``least``."""
+    step = max(least, _ROWS // max(1, width))
     for start in range(0, len(a), step):
         yield slice(start, start + step)
+
+
+def add_product(total: Array, a: Array, b: Array) -> Array:
+    """``total + a*b`` in the memory of ``total``."""
+    if total.dtype.char not in "fd" or not total.size or not len(b):
+        total += a.dot(b)
+        return total
+    from scipy.linalg.blas import dgemm, sgemm
+
+    gemm = dgemm if total.dtype.char == "d" else sgemm
+    if a.flags.f_contiguous:  # in the order of Fortran everything is transposed
+        return gemm(1, b.T, a, 1, total.T, trans_b=1, overwrite_c=1).T
+    return gemm(1, b.T, a.T, 1, total.T, overwrite_c=1).T
+
+
+def add_gram(total: Array, a: Array) -> Array:
+    """``total + a'*a`` in the memory of ``total``, of which one half is computed: :func:`mirrored` gives the other."""
+    if total.dtype.char not in "fd" or not total.size or not len(a):
+        total += a.T.dot(a)
+        return total
+    from scipy.linalg.blas import dsyrk, ssyrk
+
+    syrk = dsyrk if total.dtype.char == "d" else ssyrk
+    return syrk(1, a.T, 1, total.T, overwrite_c=1).T
+
+
+def mirrored(total: Array) -> Array:
+    """The symmetric matrix of which :func:`add_gram` has computed one half."""
+    if total.dtype.char not in "fd":
+        return total
+    from matcalc.lowering.lapack import mirrored as other_half
+
+    return other_half(total.T)
 
 
 _SMALL = 1000  # entries that are computed one by one sooner than better ways are prepared
@@ -193,7 +232,7 @@ def plus_outers(number: Any, a: Array, left: Array, right: Array, over: bool = F
     """
     if len(a) < _ORDER or a.dtype.char not in "fd":
         out = left.T.dot(right)
-        out += number * a
+        out += a if number == 1 else number * a
         return out
     from scipy.linalg.blas import dgemm, sgemm
 
@@ -204,6 +243,7 @@ def plus_outers(number: Any, a: Array, left: Array, right: Array, over: bool = F
 
 
 _FEW = 4000  # entries that are computed one by one sooner than arrays are prepared for BLAS
+_SMALL_PRODUCT = 150  # entries of each of them, so few that the call of BLAS takes longer
 
 
 def outer(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -213,12 +253,15 @@ def outer(a: Array, b: Array, out: Array | None = None) -> Array:
         out = np.empty(shape, np.result_type(a, b))
     if out.size < _FEW:
         return np.multiply(a[..., None], b[..., None, :], out=out)
-    if a.shape[-1] * b.shape[-1] < _FEW:  # many small ones
+    if a.shape[-1] * b.shape[-1] < _SMALL_PRODUCT:  # many small ones
         if max(a.ndim, b.ndim) < out.ndim - 1:  # einsum repeats no operand along the axes of the result
             a = np.broadcast_to(a, (*out.shape[:-2], a.shape[-1]))
         return np.einsum("...i,...j->...ij", a, b, out=out)
-    half = b * 0.5
-    return np.matmul(np.stack((a, a), -1), np.stack((half, half), -2), out=out)
+    left, right = np.array((a, a)), np.empty((*b.shape[:-1], 2, b.shape[-1]), b.dtype)
+    half = right[..., 0, :]
+    np.multiply(b, 0.5, out=half)
+    right[..., 1, :] = half
+    return np.matmul(left.transpose(*range(1, left.ndim), 0), right, out=out)
 
 
 def later(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -286,9 +329,9 @@ def of_each(function: Any, batch: tuple[bool, ...], *args: Array) -> Array:
     length = len(next(a for a, many in zip(args, batch, strict=True) if many))
     if not length:
         raise ArgumentError("of an empty batch the sizes of what a function gives are not known")
-    return np.stack([
-        function(*[a[k] if many else a for a, many in zip(args, batch, strict=True)]) for k in range(length)
-    ])
+    return np.stack(
+        [function(*[a[k] if many else a for a, many in zip(args, batch, strict=True)]) for k in range(length)]
+    )
 
 
 def pinv(t: Any) -> Any:

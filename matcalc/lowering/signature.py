@@ -84,7 +84,7 @@ class Signature:
         import numpy
 
         arrays = [self._array(name, shape, v) for name, shape, v in zip(self.names, self.shapes, values, strict=False)]
-        sizes = [self._size(name, v) for name, v in zip(self.sizes, values[len(arrays) :], strict=True)]
+        sizes = [whole(name, v) for name, v in zip(self.sizes, values[len(arrays) :], strict=True)]
         self.check(arrays, dict(zip(self.sizes, sizes, strict=True)))
         strong = [a.dtype for a in arrays if not isinstance(a, float | complex) or isinstance(a, numpy.generic)]
         weak_complex = any(isinstance(a, complex) for a in arrays)
@@ -132,29 +132,24 @@ class Signature:
         elif not array.dtype.isnative:
             array = array.astype(array.dtype.newbyteorder("="))
         if array.ndim != len(shape):
-            many = name in self.batch
-            wanted = _BATCHES[len(shape) - 1] if many else _KINDS[len(shape)]
-            hint = "" if many else _way_out(name, shape, array)
-            raise ArgumentError(f"{name} must be {wanted} but has shape {array.shape}", hint=hint)
+            hint = "" if name in self.batch else _way_out(name, shape, array)
+            raise ArgumentError(f"{name} must be {self.kind(name, shape)} but has shape {array.shape}", hint=hint)
         if not shape:
             return complex(value) if type(value) is complex else array[()]
         return array
 
-    def _size(self, name: str, value: Any) -> int:
-        try:
-            number = int(value)
-        except (TypeError, ValueError, OverflowError):
-            number = -1
-        if number < 0 or number != value:
-            raise ArgumentError(f"{name} is a dimension, so it must be a whole number, not {value!r}")
-        return number
+    def kind(self, name: str, shape: Sequence[Dim]) -> str:
+        """What an argument must be."""
+        if name in self.batch:
+            return _BATCHES[len(shape) - 1]
+        return _RANKS[len(shape)] if len(shape) < len(_RANKS) else f"an array of {len(shape)} axes"
 
     def check(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> dict[str, int]:
         """All sizes that the shapes show.
 
         Raises   ArgumentError where shapes do not agree
         """
-        lengths = {name: len(a) for name, a in zip(self.names, arrays, strict=True) if name in self.batch}
+        lengths = {name: a.shape[0] for name, a in zip(self.names, arrays, strict=True) if name in self.batch}
         first = next(iter(lengths), "")
         for name, length in lengths.items():
             if length != lengths[first]:
@@ -163,6 +158,11 @@ class Signature:
         source = {name: f"{name} = {size}" for name, size in sizes.items()}
         for name, (i, axis, factor, rest) in self._bindings.items():
             length = arrays[i].shape[axis]
+            if length != length:  # an array of Dask
+                raise ArgumentError(
+                    f"how many {_AXES[len(self.shapes[i])][axis]} {self.names[i]} has is not known",
+                    hint=f"compute it first: {self.names[i]}.compute_chunk_sizes()",
+                )
             value, remainder = divmod(length - rest.evaluate(known), factor)
             if remainder or value < 0:
                 d = self.shapes[i][axis]
@@ -203,7 +203,21 @@ class Signature:
         return f"{' and '.join(parts)}; the arguments are {', '.join(shown) or 'none'}" if parts else ""
 
 
-_KINDS = ("a number", "a vector (one-dimensional)", "a matrix (two-dimensional)")
+def whole(name: str, value: Any) -> int:
+    """A dimension that is given as an argument.
+
+    Raises   ArgumentError when it is no whole number
+    """
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1
+    if number < 0 or number != value:
+        raise ArgumentError(f"{name} is a dimension, so it must be a whole number, not {value!r}")
+    return number
+
+
+_RANKS = ("a number", "a vector (one-dimensional)", "a matrix (two-dimensional)")
 _BATCHES = (
     "a batch of numbers (one-dimensional)",
     "a batch of vectors (two-dimensional, one in each row)",

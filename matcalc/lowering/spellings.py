@@ -52,7 +52,6 @@ _templates({
     "inner": slots_numbered(products.Inner),
     "solve": "{xp}.linalg.solve({0}, {1})",
     "inv": slots_numbered(matrix.Inv),
-    "inverse_of": "{0}.inverse()",
     "inverse_diagonal": "{0}.inverse_diagonal()",
     "det_of": "{0}.det()",
     "logdet_of": "{0}.logdet()",
@@ -86,15 +85,21 @@ def _size(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     return w.size(v.attrs[0])
 
 
+# NumPy's pinv takes what is zero but for rounding by the digits of float64 unless it is told not to.
+_OF_NUMPY = {slots_numbered(matrix.Pinv): "{xp}.linalg.pinv({0}, rtol=None)"}
+
+
 @_spelling("call")
 def _call(w: Writer, v: Value, args: Sequence[Code]) -> Code:
-    code = fill(v.attrs[0], {str(i): c for i, c in enumerate(args)})
+    template = _OF_NUMPY.get(v.attrs[0], v.attrs[0])
+    code = fill(template, {str(i): c for i, c in enumerate(args)})
     return Code(f"float({code.text})", ATOM) if v.weak and "{xp}" in v.attrs[0] else code
 
 
 @_spelling("unknown")
 def _unknown(w: Writer, v: Value, args: Sequence[Code]) -> Code:
-    return Code(f"{w.function_name(*v.attrs)}({args[0].text})", ATOM)
+    code = Code(f"{w.function_name(*v.attrs)}({args[0].text})", ATOM)
+    return Code(f"float({code.text})", ATOM) if v.weak else code
 
 
 @_spelling("map")
@@ -103,7 +108,8 @@ def _map(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     given = ", ".join(a.text for a in args)
     if batch:
         return Code(f"rt.of_each({w.map_name(name, of)}, {batch[0]}, {given})", ATOM)
-    return Code(f"{w.map_name(name, of)}({given})", ATOM)
+    text = f"{w.map_name(name, of)}({given})"
+    return Code(f"float({text})" if v.weak else text, ATOM)
 
 
 @_spelling("add")
@@ -177,7 +183,9 @@ def _outer(w: Writer, v: Value, args: Sequence[Code]) -> Code:
 
 @_spelling("plus_outers")
 def _plus_outers(w: Writer, v: Value, args: Sequence[Code]) -> Code:
-    over = ", over=True" if not args[1].text.isidentifier() and is_fresh(v.args[1]) else ""
+    a = v.args[1]
+    named = args[1].text.isidentifier()
+    over = ", over=True" if w.reuses and (w.is_dead(a, v) if named else is_fresh(a)) else ""
     return Code(f"rt.plus_outers({', '.join(a.text for a in args)}{over})", ATOM)
 
 
@@ -220,6 +228,12 @@ def _logdet(w: Writer, v: Value, args: Sequence[Code]) -> Code:
 def _by_lapack(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     w.needs_lapack = True
     return Code(f"lapack.{v.op}({args[0].text}, {json.dumps(v.attrs[0], ensure_ascii=False)})", ATOM)
+
+
+@_spelling("inverse_of")
+def _inverse_of(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    over = "over=True" if w.is_last(v.args[0], v) else ""
+    return Code(f"{args[0].at(ATOM)}.inverse({over})", ATOM)
 
 
 @_spelling("solve_with")
@@ -286,7 +300,12 @@ def _expand(w: Writer, v: Value, args: Sequence[Code]) -> Code:
 def _stack(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     axis, ragged = v.attrs
     arrays = ", ".join(a.text for a in args)
-    return Code(f"np.stack({f'np.broadcast_arrays({arrays})' if ragged else f'({arrays})'}, {axis})", ATOM)
+    if ragged:
+        return Code(f"np.stack(np.broadcast_arrays({arrays}), {axis})", ATOM)
+    order = list(range(1, v.rank))
+    order.insert(axis % v.rank, 0)
+    view = "" if order[0] == 0 else ".T" if v.rank == 2 else f".transpose({', '.join(map(str, order))})"
+    return Code(f"np.array(({arrays})){view}", ATOM)  # several times as fast as np.stack
 
 
 @_spelling("concat")

@@ -96,6 +96,25 @@ def diagonal_part(plan: Plan, a: Value) -> Value:
     if a.op == "outer":
         return mul(plan, a.args, shape=order)
     if a.op == "dot" and a.args[0].rank == 2 == a.args[1].rank:
-        left, right = a.args
+        left, right = _parts_known(plan, *a.args)
         return total(plan, mul(plan, [left, plan.transpose(right)], shape=left.shape), 1)
     return plan.value("diagonal", (a,), order)
+
+
+def _parts_known(plan: Plan, left: Value, right: Value) -> tuple[Value, Value]:
+    """The factors of a product; of ``A*(B*C)`` those of ``(A*B)*C`` where ``A*B`` exists, and the other way round."""
+    for a, b in ((left, right), (plan.transpose(right), plan.transpose(left))):
+        factors = _factors(plan, b)
+        if factors is not None and a.rank == factors[0].rank == 2:
+            known = plan.known_dot(a, factors[0])
+            if known is not None:
+                return (known, factors[1]) if a is left else (plan.transpose(factors[1]), plan.transpose(known))
+    return left, right
+
+
+def _factors(plan: Plan, a: Value) -> tuple[Value, Value] | None:
+    if a.op == "dot":
+        return a.args[0], a.args[1]
+    if a.op == "T" and a.args[0].op == "dot":
+        return plan.transpose(a.args[0].args[1]), plan.transpose(a.args[0].args[0])
+    return None

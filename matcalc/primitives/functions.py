@@ -74,6 +74,16 @@ class Known(Function):
     def number(self, order: int, t: Any) -> Any:
         return self.value(t)
 
+    def __reduce__(self) -> tuple[Callable[[str], Known], tuple[str]]:
+        return _known, (self.name,)
+
+
+def _known(name: str) -> Known:
+    """The function of that name, of which there is one."""
+    from matcalc.primitives.elementwise import FUNCTIONS
+
+    return FUNCTIONS[name]
+
 
 @final
 class Unknown(Function):
@@ -84,6 +94,9 @@ class Unknown(Function):
 
     def __new__(cls, name: str) -> Unknown:
         return cls._known.setdefault(name, super().__new__(cls))
+
+    def __reduce__(self) -> tuple[type[Unknown], tuple[str]]:
+        return Unknown, (self.name,)
 
 
 @final
@@ -117,6 +130,9 @@ class Defined(Function):
         from matcalc.primitives.reference import scalar
 
         return evaluate([self.body(order)], {self.parameter: scalar(t)}, {})[0][0, 0]
+
+    def __reduce__(self) -> tuple[type[Defined], tuple[Any, ...]]:
+        return Defined, (self.name, self.parameter, self._bodies[0])
 
     def __repr__(self) -> str:
         return f"{self.kind} {self.name} {self._bodies[0].digest:x}"

@@ -124,15 +124,16 @@ class Compressed:
         """A NumPy callable that gives the factors: one array, or a tuple of them in the order of ``factors``."""
         return self.of.compile(compressed=True, functions=functions)
 
-    def text(self, *, unicode: bool = False, lines: bool = True) -> str:
-        """The structure, and what its names stand for."""
+    def text(self, *, unicode: bool = False, lines: bool = True, parts: bool = True) -> str:
+        """The structure, and unless ``parts`` is False what its names stand for."""
         from matcalc.printing.text import text
 
         heads = [f"{label} = {text(e, unicode=unicode)}" for label, e in self._labelled().items()]
-        parts = [f"{name} = {text(e, unicode=unicode)}" for name, e in self._computed().items()]
+        computed = self._computed() if parts else {}
+        named = [f"{name} = {text(e, unicode=unicode)}" for name, e in computed.items()]
         if not lines:
-            return ", ".join(heads) + (f" with {', '.join(parts)}" if parts else "")
-        return "\n".join([*heads, *(["where", *(f"  {p}" for p in parts)] if parts else [])])
+            return ", ".join(heads) + (f" with {', '.join(named)}" if named else "")
+        return "\n".join([*heads, *(["where", *(f"  {p}" for p in named)] if named else [])])
 
     def latex(self) -> str:
         """The same in LaTeX."""

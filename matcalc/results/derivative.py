@@ -28,6 +28,7 @@ from matcalc.syntax.spelling import canonical
 if TYPE_CHECKING:
     from matcalc.checks.report import Report
     from matcalc.lowering import Compiled
+    from matcalc.lowering.planned import Request
     from matcalc.results.formula import Formula
 
 Functions: TypeAlias = Mapping[str, Sequence[Callable[..., Any]]]
@@ -110,6 +111,11 @@ class Derivative(ABC):
     @property
     def directions(self) -> list[Expr]:
         """Variables that the result has besides those of the formula."""
+        return []
+
+    @property
+    def further(self) -> list[Expr]:
+        """Variables that the callable takes after those of the formula and the directions."""
         return []
 
     def __getitem__(self, name: str | tuple[str, ...]) -> Expr:
@@ -251,19 +257,21 @@ class Derivative(ABC):
         library: str = "numpy",
         batch: str | Sequence[str] = (),
     ) -> Compiled:
-        """A NumPy callable; with ``value`` it returns the value of the function first.
+        """A NumPy callable; with ``value`` it returns the value of the function first. Several results are a tuple.
 
         ``gradient``   of a second derivative: the gradients come next, from the same forward part
         ``functions``  for functions that the formula leaves unknown, their value and derivatives: {"phi": [phi, dphi]}
         ``library``    whose arrays it takes and gives, if not NumPy's: "torch", "jax", "cupy", "dask", "array-api"
         ``batch``      names of arguments, ``("x", "b")``, that have one more axis, in front, for many items at once; so
                        have all results
+
+        Shapes   those of the closed forms: a number for a scalar, (n,) for a column, (1, n) for a row
+        Raises   ArgumentError when an unknown function has no value, there is no such library or argument, or a
+                 ``gradient`` is asked of what is of first order
         """
         from matcalc.emission import compiled
 
-        outputs, arguments = self._outputs(value, gradient)
-        arguments = self.of.with_length(arguments, batch)
-        return compiled(library, outputs, arguments, functions=functions, **self._options(batch))
+        return compiled(library, self.request(value=value, gradient=gradient, batch=batch), functions)
 
     def source(
         self,
@@ -276,12 +284,12 @@ class Derivative(ABC):
         """The code of the callable, not run; functions that the formula leaves unknown are names in it.
 
         ``format``  for a function that needs nothing of matcalc: "python", "torch", "jax", "julia", "matlab", "c"
+
+        Raises   ArgumentError when there is no such format, or its language has no word for an operation
         """
         from matcalc.emission import source
 
-        outputs, arguments = self._outputs(value, gradient)
-        arguments = self.of.with_length(arguments, batch)
-        return source(format, outputs, arguments, self.conventions(), **self._options(batch))
+        return source(format, self.request(value=value, gradient=gradient, batch=batch), self.conventions())
 
     def conventions(self) -> list[str]:
         """What one must know to read the arrays of the callable."""
@@ -304,16 +312,26 @@ class Derivative(ABC):
         require_scalar(self.of.expr)
         return found | Gradient(self.of, self.variables).labelled
 
-    def _outputs(self, value: bool, gradient: bool = False) -> tuple[Expr | dict[str, Expr], list[Expr]]:
+    def request(self, *, value: bool = False, gradient: bool = False, batch: str | Sequence[str] = ()) -> Request:
+        """What the callable is asked for, with the keywords of :meth:`compile`."""
         outputs = self.before(value, gradient) | self.outputs()
-        single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
-        return single, [*self.of.arguments(list(outputs.values())), *self.directions]
+        return self._requested(outputs, [*self.of.arguments(list(outputs.values())), *self.directions], batch)
 
-    def _options(self, batch: str | Sequence[str]) -> dict[str, Any]:
-        return {**self._titles(), "ignored": self.of.program.variables, "batch": batch}
+    def _requested(
+        self, outputs: Mapping[str, Expr], arguments: Sequence[Expr], batch: str | Sequence[str] = (), **options: Any
+    ) -> Request:
+        """The request for outputs by name; one alone, with nothing later, has none."""
+        from matcalc.lowering.planned import requested
 
-    def _titles(self) -> dict[str, Any]:
-        return {"title": self.title, "name": self.function, "names": self.of.program.names, "subgradient": True}
+        alone = len(outputs) == 1 and not options.get("later")
+        return requested(
+            next(iter(outputs.values())) if alone else outputs,
+            self.of.with_length([*arguments, *self.further], batch),
+            batch=batch,
+            ignored=self.of.program.variables,
+            names=self.of.program.names,
+            **{"title": self.title, "name": self.function, "subgradient": True, **options},
+        )
 
     @property
     def title(self) -> str:

@@ -25,7 +25,9 @@ from matcalc.syntax.spelling import canonical
 
 if TYPE_CHECKING:
     from matcalc.checks.report import Report
+    from matcalc.emission.autograd import WithDerivative
     from matcalc.lowering import Compiled
+    from matcalc.lowering.planned import Request
     from matcalc.results.solving import NewtonStep
 
 
@@ -268,17 +270,19 @@ class Formula:
                        for the derivative: a ``torch.autograd.Function``, a ``jax.custom_vjp``
         ``batch``      names of arguments, ``("x", "b")``, that have one more axis, in front, for many items at once; so
                        has the result
+
+        Shapes   that of the expression: a number for a scalar, (n,) for a column, (1, n) for a row
+        Raises   ArgumentError when an unknown function has no value, or there is no such library or argument
         """
         if wrt:
             if batch:
                 raise ArgumentError("a function with its own derivative takes one item at a time")
             from matcalc.emission.autograd import compile_function
 
-            return compile_function(library, functions=functions, **self._with_slopes(wrt))  # type: ignore[return-value]  # it is used as one
+            return compile_function(library, self._with_derivative(wrt), functions)  # type: ignore[return-value]  # it is used as one
         from matcalc.emission import compiled
 
-        options = {"title": str(self), "names": self.program.names, "batch": batch}
-        return compiled(library, self.expr, self.arguments([self.expr]), functions=functions, **options)
+        return compiled(library, self._request(batch=batch), functions)
 
     def source(self, *, format: str | None = None, wrt: str | Sequence[str] = ()) -> str:
         """The code of the callable, not run; with ``wrt`` and format "torch" or "jax" with our closed form as its
@@ -287,30 +291,31 @@ class Formula:
         if wrt:
             from matcalc.emission.autograd import function_source
 
-            return function_source(format or "torch", **self._with_slopes(wrt))
+            return function_source(format or "torch", self._with_derivative(wrt))
         from matcalc.emission import source
 
-        options: dict[str, Any] = {"title": str(self), "names": self.program.names, "name": "value"}
-        return source(format, self.expr, self.arguments([self.expr]), **options)
+        return source(format, self._request(name="value"))
 
-    def _with_slopes(self, wrt: str | Sequence[str]) -> dict[str, Any]:
+    def _request(self, **options: Any) -> Request:
+        from matcalc.lowering.planned import requested
+
+        arguments = self.arguments([self.expr])
+        return requested(self.expr, arguments, title=str(self), names=self.program.names, **options)
+
+    def _with_derivative(self, wrt: str | Sequence[str]) -> WithDerivative:
         """The value and, of a scalar, its gradients; else the products with the transposed Jacobians."""
+        from matcalc.emission.autograd import WithDerivative
+
         names = [wrt] if isinstance(wrt, str) else wrt
         back = self.gradient(*names) if self.expr.is_scalar else self.vjp(*names)
-        of = back.of
-        return {
-            "value": of.expr,
-            "slopes": back.exprs,
-            "cotangent": back.cotangent if isinstance(back, TransposedProduct) else None,
-            "arguments": of.arguments([of.expr, *back.exprs.values()], back.directions),
-            "title": str(of),
-            "names": of.program.names,
-        }
+        of, cotangent = back.of, back.cotangent if isinstance(back, TransposedProduct) else None
+        arguments = of.arguments([of.expr, *back.exprs.values()], back.directions)
+        return WithDerivative(of.expr, back.exprs, cotangent, arguments, str(of), of.program.names)
 
     def with_length(self, arguments: Sequence[Expr], batch: str | Sequence[str]) -> list[Expr]:
         """The arguments; where no one of the batch is among them also the first of it, which tells its length."""
         from matcalc.lowering.batching import batched_names
-        from matcalc.lowering.compiled import input_name
+        from matcalc.lowering.planned import input_name
 
         names = batched_names(batch)
         known = {input_name(e) for e in arguments}

@@ -184,6 +184,7 @@ class GaussNewtonProduct(Product):
     kind = "product with the Gauss-Newton matrix"
     letter = "Gv"
     second = True
+    about = "J'*H_loss*J times the direction"
 
     def __init__(
         self, of: Formula, variables: Mapping[str, Expr], loss: Formula, at: str, direction: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from matcalc.calculus.hessian import Blocks, hessian
 from matcalc.calculus.record import record_jacobian, record_pullback
@@ -26,6 +26,7 @@ from matcalc.simplify import simplify
 if TYPE_CHECKING:
     from matcalc.checks.report import Report
     from matcalc.lowering import Compiled
+    from matcalc.lowering.planned import Request
     from matcalc.results.compressed import Compressed
     from matcalc.results.formula import Formula
     from matcalc.results.operators import Operator
@@ -38,9 +39,16 @@ class Matrix(Derivative):
     weights: Expr | None = None  # of a Hessian of something that is no scalar
     law: ClassVar[str]  # what the matrix is, for the text of a callable
 
-    def conventions(self) -> list[str]:
+    def conventions(self, *, blocks: bool = False, compressed: bool = False) -> list[str]:
         said = " in denominator layout, the transpose of J" if self.turned else ""
-        return [f"{self.law}{said}; vec stacks columns; several variables stand side by side in their order."]
+        out = [f"{self.law}{said}; vec stacks columns."]
+        if compressed:
+            return [*out, "Put together:", *self.compressed.text(parts=False).split("\n")]
+        if len(self.variables) > 1 and not blocks:
+            first, *others = self.variables
+            where = "Rows and columns" if self.second else "Rows" if self.turned else "Columns"
+            out.append(f"{where}: first those of {first}, then of {', then of '.join(others)}.")
+        return out
 
     @property
     @abstractmethod
@@ -74,13 +82,8 @@ class Matrix(Derivative):
 
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float))):
             raise ArgumentError(f"the limit {limit!r} is no number", hint="a number of bytes, or None for no limit")
-        if compressed:
-            outputs, arguments = self._factors(value, gradient)
-        else:
-            outputs, arguments = self._outputs(value, gradient, blocks)
-        arguments = self.of.with_length(arguments, batch)
-        options = {**({} if compressed else self._stacked()), **self._options(batch)}
-        return compiled(library, outputs, arguments, functions=functions, limit=limit, **options)
+        request = self.request(value=value, gradient=gradient, batch=batch, blocks=blocks, compressed=compressed)
+        return compiled(library, request._replace(limit=limit), functions)
 
     def source(
         self,
@@ -94,17 +97,38 @@ class Matrix(Derivative):
     ) -> str:
         from matcalc.emission import source
 
+        request = self.request(value=value, gradient=gradient, batch=batch, blocks=blocks, compressed=compressed)
+        return source(format, request, self.conventions(blocks=blocks, compressed=compressed))
+
+    def request(
+        self,
+        *,
+        value: bool = False,
+        gradient: bool = False,
+        batch: str | Sequence[str] = (),
+        blocks: bool = False,
+        compressed: bool = False,
+    ) -> Request:
+        found = self.compressed.factors if compressed else self.labelled if blocks else {self.symbol: self.matrix}
+        outputs = self.before(value, gradient) | found
+        if not outputs:
+            raise ArgumentError(f"the {self.kind} has no factors: it depends on nothing")
+        besides = [] if self.weights is None else [self.weights]
+        arguments = self.of.arguments(list(outputs.values()), besides)
         if compressed:
-            outputs, arguments = self._factors(value, gradient)
-        else:
-            outputs, arguments = self._outputs(value, gradient, blocks)
-        arguments = self.of.with_length(arguments, batch)
-        options = {**({} if compressed else self._stacked()), **self._options(batch)}
-        return source(format, outputs, arguments, self.conventions(), **options)
+            return self._requested(outputs, [*arguments, *besides], batch)
+        return self.stacked(self._requested(outputs, arguments, batch))
+
+    def stacked(self, request: Request) -> Request:
+        """The same for all entries of an expression that is no scalar, one behind the other."""
+        return request
 
     @cached_property
     def compressed(self) -> Compressed:
-        """The small factors in the structure of the matrix: ``kron(M, eye(m))`` with ``M = 2*V'*V``."""
+        """The small factors in the structure of the matrix: ``kron(M, eye(m))`` with ``M = 2*V'*V``.
+
+        They are in the language; ``compile(compressed=True)`` computes them.
+        """
         from matcalc.results.compressed import Compressed
 
         return Compressed(self)
@@ -115,6 +139,7 @@ class Matrix(Derivative):
         ``right``  the name of the right-hand side, for several variables the names ``"b, c"``
         ``shift``  a name, for ``(H + shift*I)^-1*b``
 
+        Shapes   b and the solution have those of the variables; of a Jacobian b that of the expression
         Raises   ArgumentError when the matrix is not square, or singular at every point
         """
         from matcalc.results.solving import Solve
@@ -126,6 +151,7 @@ class Matrix(Derivative):
 
         ``shift``  a name, for ``(H + shift*I)^-1*g``: the step of Levenberg and Marquardt
 
+        Shapes   those of the variables; the method goes from x to x - s
         Raises   ArgumentError when it is not of a scalar, or the matrix singular at every point
         """
         from matcalc.results.solving import NewtonStep
@@ -133,27 +159,6 @@ class Matrix(Derivative):
         if not self.second or self.weights is not None:
             raise ArgumentError(f"a {self.kind} has no Newton step", hint="that is for the Hessian of a scalar")
         return NewtonStep(self, shift=shift)
-
-    def _factors(self, value: bool, gradient: bool) -> tuple[Expr | dict[str, Expr], list[Expr]]:
-        """What the callable gives that returns the small factors."""
-        outputs = self.before(value, gradient) | self.compressed.factors
-        if not outputs:
-            raise ArgumentError(f"the {self.kind} has no factors: it depends on nothing")
-        besides = [] if self.weights is None else [self.weights]
-        arguments = [*self.of.arguments(list(outputs.values()), besides), *besides]
-        return next(iter(outputs.values())) if len(outputs) == 1 else outputs, arguments
-
-    def _stacked(self) -> dict[str, Any]:
-        return {}
-
-    def _outputs(
-        self, value: bool, gradient: bool = False, blocks: bool = False
-    ) -> tuple[Expr | dict[str, Expr], list[Expr]]:
-        found = self.labelled if blocks else {self.symbol: self.matrix}
-        outputs = self.before(value, gradient) | found
-        single = next(iter(outputs.values())) if len(outputs) == 1 else outputs
-        besides = [] if self.weights is None else [self.weights]
-        return single, [*self.of.arguments(list(outputs.values()), besides), *self.directions]
 
     def remarks(self) -> list[str]:
         within = [
@@ -261,10 +266,13 @@ class Hessian(Matrix):
     def matrix(self) -> Expr:
         return whole(self.blocks, list(self.variables.values()))
 
-    def conventions(self) -> list[str]:
+    def conventions(self, *, blocks: bool = False, compressed: bool = False) -> list[str]:
+        said = super().conventions(blocks=blocks, compressed=compressed)
         if self.weights is None:
-            return super().conventions()
-        return ["H[k] is the Hessian of entry k of vec(F); vec stacks columns."]
+            return said
+        if compressed:
+            return [f"H is the sum of {self.weights.op.name}_k times the Hessian of entry k of vec(F).", *said[1:]]
+        return ["H[k] is the Hessian of entry k of vec(F); vec stacks columns.", *said[1:]]
 
     def component(self, k: int) -> dict[str, Expr]:
         """The blocks of the Hessian of the k-th entry of vec(F), counted from 1."""
@@ -277,19 +285,12 @@ class Hessian(Matrix):
         chosen = {self.weights: reshape(unit(const(k), rows * cols), self.weights.shape)}
         return {name: simplify(substitute(h, chosen)) for name, h in self.exprs.items()}
 
-    def _stacked(self) -> dict[str, Any]:
-        return {} if self.weights is None else {"stacked": self._column}
-
-    def _outputs(
-        self, value: bool, gradient: bool = False, blocks: bool = False
-    ) -> tuple[Expr | dict[str, Expr], list[Expr]]:
-        outputs, arguments = super()._outputs(value, gradient, blocks)
-        if self.weights is None or self.weights is self._column:
-            return outputs, arguments
+    def stacked(self, request: Request) -> Request:
+        if self.weights is None:
+            return request
         column = {self.weights: reshape(self._column, self.weights.shape)}
-        if isinstance(outputs, Expr):
-            return substitute(outputs, column), arguments
-        return {name: substitute(e, column) for name, e in outputs.items()}, arguments
+        outputs = {name: substitute(e, column) for name, e in request.outputs.items()}
+        return request._replace(outputs=outputs, stacked=self._column)
 
     @property
     def _column(self) -> Expr:

@@ -27,13 +27,15 @@ class Operator:
     """A function of arrays that gives a SciPy LinearOperator at them.
 
     What does not depend on the vectors is computed once, when it is called; products with the matrix and with its
-    transpose share it. Vectors that go in and come out are vec of matrices, columns stacked; of several variables one
-    after the other.
+    transpose share it; the arrays are held and must stay as they are. Vectors that go in and come out are vec of
+    matrices, columns stacked; of several variables one after the other.
 
     ``arguments``   the names that it takes, as the callable of a formula; variables that only tell a size may be
                     replaced by the size: n=3 for x
     ``compiled``    the callable that gives the functions of the vectors; ``source`` is its text
     ``turned``      whether it is the transpose of all that
+
+    Shapes   the operator is size(F) x size(X), or size(X) x size(X) of a Hessian or Gauss-Newton matrix
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class Operator:
         from matcalc.lowering import compile_numpy
 
         self.of, self.turned = of, turned
-        self.systems: dict[Any, Any] = {}  # closed forms of solutions (solving.py)
+        self.systems: dict[Any, Any] = {}  # closed forms of solutions (solvers.py)
         self.functions = functions
         self._forward, self._back = forward, back
         self._own = own = of.of.program.variables
@@ -56,7 +58,7 @@ class Operator:
             occurring,
             functions=functions,
             ignored=own,
-            title=f"Products with the {of.title[0].lower()}{of.title[1:]}",
+            title=f"Products with the {of.title}",
             name="operator",
             names=of.of.program.names,
             subgradient=True,
@@ -261,8 +263,12 @@ def _linear_operator() -> Any:
             b = numpy.asarray(b)
             if b.ndim not in (1, 2) or b.shape[0] != self.shape[0]:
                 raise ArgumentError(f"b must have {self.shape[0]} rows, but its shape is {b.shape}")
+            if isinstance(shift, str):
+                raise ArgumentError(
+                    f"the shift is a number here, not {shift!r}", hint="names are for .solve of a formula"
+                )
             if shift not in self._solvers:
-                from matcalc.results.solving import Shifted, solver
+                from matcalc.results.solvers import Shifted, solver
 
                 operator, given, sizes = self._made()
                 if len(self._solvers) >= _MOST_SOLVERS:
@@ -281,7 +287,7 @@ def _is_strong(value: Any) -> bool:
 
 
 def _variables(roots: Sequence[Expr]) -> list[Expr]:
-    from matcalc.lowering.compiled import inputs
+    from matcalc.lowering.planned import inputs
 
     return inputs(roots)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from matcalc.calculus.differential import differential, differentials
 from matcalc.calculus.gradient import require_scalar
@@ -23,6 +23,7 @@ from matcalc.simplify import simplify, simplify_all
 if TYPE_CHECKING:
     from matcalc.checks.report import Report
     from matcalc.lowering import Compiled
+    from matcalc.lowering.planned import Request
     from matcalc.lowering.staged import Later
     from matcalc.results.formula import Formula
 
@@ -34,6 +35,7 @@ class Product(Derivative):
     """
 
     key = "products"
+    about: ClassVar[str] = "The differential of the function"  # what it is of
 
     def __init__(self, of: Formula, variables: Mapping[str, Expr], direction: str | None = None) -> None:
         self._moves = self.draw(of, variables, direction)
@@ -54,6 +56,10 @@ class Product(Derivative):
     def entries(self) -> dict[str, Expr]:
         return self.labelled
 
+    def conventions(self) -> list[str]:
+        moved = [f"d{name} = {self.moves[x].op.name}" for name, x in self.variables.items()]
+        return [f"{self.about}, where {' and '.join(moved)}."]
+
     def linearise(
         self,
         *,
@@ -71,12 +77,16 @@ class Product(Derivative):
 
         ``value``, ``gradient``     these come first, as a tuple with the function, from the same forward part
         ``functions``, ``library``  as for :meth:`compile`
+
+        The function holds the arrays of the first stage, which must stay as they are.
+
+        Shapes   the function takes directions of the shapes of the variables (of a vjp that of the expression), in the
+                 order of ``directions``
+        Raises   as :meth:`compile`; the function ArgumentError when a direction does not fit
         """
         from matcalc.emission import compiled
 
-        outputs, arguments = self._stages(value, gradient)
-        ignored = self.of.program.variables
-        return compiled(library, outputs, arguments, functions=functions, ignored=ignored, **self._staged())
+        return compiled(library, self.request_in_stages(value=value, gradient=gradient), functions)
 
     def source(
         self,
@@ -91,10 +101,10 @@ class Product(Derivative):
         if not linearised:
             return super().source(value=value, gradient=gradient, batch=batch, format=format)
         if batch:
-            raise ArgumentError("a function in two stages is for one item at a time")
+            raise ArgumentError("a function in two stages is for one item at a time", hint="leave out the batch")
         from matcalc.emission import source
 
-        return source(format, *self._stages(value, gradient), self.conventions(), **self._staged())
+        return source(format, self.request_in_stages(value=value, gradient=gradient), self.conventions())
 
     def later(self, name: str = "product") -> Later:
         """The function of the direction."""
@@ -102,13 +112,11 @@ class Product(Derivative):
 
         return Later(name, f"the {self.kind}", tuple(self.directions), self.outputs())
 
-    def _stages(self, value: bool, gradient: bool) -> tuple[dict[str, Expr], list[Expr]]:
+    def request_in_stages(self, *, value: bool = False, gradient: bool = False) -> Request:
+        """What the callable of :meth:`linearise` is asked for."""
         first = self.before(value, gradient)
-        return first, self.of.arguments([*first.values(), *self.outputs().values()], self.directions)
-
-    def _staged(self) -> dict[str, Any]:
-        titles = self._titles()
-        return {**titles, "title": f"{titles['title']}, in two stages", "later": [self.later()]}
+        arguments = self.of.arguments([*first.values(), *self.outputs().values()], self.directions)
+        return self._requested(first, arguments, title=f"{self.title}, in two stages", later=[self.later()])
 
 
 class JacobianProduct(Product):
@@ -162,6 +170,9 @@ class Differential(JacobianProduct):
     def function(self) -> str:
         return "differential"
 
+    def conventions(self) -> list[str]:
+        return [f"Linear in {', '.join(v.op.name for v in self.directions)}."]
+
     @property
     def left(self) -> Expr | None:
         return differential_of(self.of.expr)
@@ -194,6 +205,10 @@ class TransposedProduct(Product):
     def function(self) -> str:
         return "vjp"
 
+    def conventions(self) -> list[str]:
+        u = self.cotangent.op.name
+        return [f"<Ju, dX> = <{u}, dF>; the product has the shape of its variable."]
+
     def derive(self) -> dict[str, Expr]:
         found = pullback(self.of.form, self.cotangent, set(self.variables.values()), tidy=simplify)
         return {name: simplify(found.get(x) or zeros(x.shape)) for name, x in self.variables.items()}
@@ -223,6 +238,7 @@ class HessianProduct(Product):
     kind = "product with the Hessian"
     letter = "Hv"
     second = True
+    about = "The differential of the gradient"
 
     @property
     def function(self) -> str:

@@ -17,7 +17,8 @@ from matcalc.emission.arrays import compile_arrays
 from matcalc.errors import ArgumentError
 from matcalc.expr import Expr, postorder
 from matcalc.facts import INTEGER, has
-from matcalc.lowering.compiled import compile_numpy, input_name
+from matcalc.lowering.compiled import compile_numpy
+from matcalc.lowering.planned import input_name
 from matcalc.primitives.functions import Elementwise, Unknown
 from matcalc.primitives.maps import Mapped
 
@@ -63,9 +64,9 @@ def outputs_of(problem: Mapping[str, Any]) -> tuple[Any, list[Expr], dict[str, A
         return None
     options = {k: problem[k] for k in ("at",) if k in problem}
     derived = getattr(f, problem["kind"].replace("-", "_"))(problem["wrt"], **options)
-    outputs, arguments = derived._outputs(False)
-    stacked = derived._stacked() if hasattr(derived, "_stacked") else {}
-    return outputs, arguments, {**stacked, **derived._titles()}
+    request = derived.request()
+    kept = ("title", "name", "names", "subgradient", "stacked")
+    return request.outputs, request.arguments, {name: getattr(request, name) for name in kept}
 
 
 def function_values(roots: Sequence[Expr]) -> dict[str, list[Callable[[Any], Any]]]:
@@ -123,7 +124,7 @@ def differences(
     to_numpy: Callable[[Any], Any],
 ) -> tuple[float, str] | None:
     """The largest relative difference of what a library's callable gives, and its source; None where NumPy fails."""
-    from matcalc.lowering.compiled import inputs
+    from matcalc.lowering.planned import inputs
 
     roots = [outputs] if isinstance(outputs, Expr) else list(outputs.values())
     if has_maps(roots):

@@ -8,7 +8,7 @@ import pytest
 import matcalc
 from matcalc.errors import ArgumentError
 from matcalc.facts import INTEGER, has
-from matcalc.lowering.compiled import input_name, inputs
+from matcalc.lowering.planned import input_name, inputs
 from tests.emission.compare import differences, outputs_of, problems, random_derivatives
 
 pytest.importorskip("array_api_compat")
@@ -102,3 +102,12 @@ def test_arrays_of_numpy_are_taken_too() -> None:
     g = matcalc.gradient("norm2(A*x - b)^2", "x")
     given = {"A": np.eye(3) + 1, "x": np.arange(3.0), "b": np.ones(3)}
     np.testing.assert_allclose(g.compile(library="array-api")(**given), g.compile()(**given))
+
+
+def test_errors_about_batches_and_derivatives() -> None:
+    g = matcalc.gradient("norm2(A*x - b)^2", "x").compile(library="array-api", batch="b")
+    with pytest.raises(ArgumentError, match="b must be a batch of vectors"):
+        g(A=np.eye(2), x=np.ones(2), b=np.ones(2))
+    for library in ("numpy", "dask"):
+        with pytest.raises(ArgumentError, match="a function with its own derivative is not written"):
+            matcalc.parse("x'*x").compile(library=library, wrt="x")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import matcalc
+from matcalc.errors import ArgumentError
 from tests.emission.compare import differences, outputs_of, problems
 
 dask = pytest.importorskip("dask")
@@ -95,3 +96,12 @@ def test_numbers_of_numpy(name: str) -> None:
     found = differences("dask", *given, name, chunked, lambda a: a.compute(scheduler="synchronous"))
     if found is not None:
         assert found[0] < 1e-8, found[1]
+
+
+def test_a_size_that_is_not_known() -> None:
+    plain, chunked = data(m=100, chunk=50)
+    there = plain["X"][:, 0] > 0
+    g = matcalc.gradient(LOGISTIC, "w").compile(library="dask")
+    some = {**chunked, **{name: chunked[name][da.asarray(there)] for name in "Xy"}}
+    with pytest.raises(ArgumentError, match="compute_chunk_sizes"):
+        g(**some)

@@ -119,3 +119,18 @@ def test_the_printed_function_runs_alone() -> None:
     fn = derived.compile(library="jax")
     given = [data()[name] for name in fn.arguments]
     np.testing.assert_allclose(space["hessian"](*given), fn(*given))
+
+
+def test_labels_of_a_batch() -> None:
+    """They decide on positions, so that they must be known: nothing is compiled before."""
+    g = matcalc.gradient("logsumexp(W*x) - (W*x)[k]", "W")
+    rng = np.random.default_rng(0)
+    given = {"W": rng.standard_normal((4, 3)), "x": rng.standard_normal((5, 3)), "k": np.array([1, 4, 2, 2, 3])}
+    ours = {name: jnp.asarray(a) for name, a in given.items()}
+    expected = g.compile(batch="x, k")(**given)
+    np.testing.assert_allclose(g.compile(library="jax", batch="x, k")(**ours), expected, rtol=1e-12)
+    space: dict = {}
+    exec(g.source(format="jax", batch="x, k"), space)
+    np.testing.assert_allclose(space["gradient"](**ours), expected, rtol=1e-12)
+    with pytest.raises(ValueError, match="index 5 is outside"):
+        g.compile(library="jax", batch="x, k")(**ours | {"k": jnp.full(5, 5)})

@@ -142,3 +142,17 @@ def test_the_printed_function_runs_alone(name: str) -> None:
     fn = derived.compile(library="torch")
     given = arguments(fn, derived.of)
     torch.testing.assert_close(space["hessian"](*given.values()), fn(**given))
+
+
+def test_the_printed_function_takes_numbers() -> None:
+    """What is saved for backward are tensors."""
+    f = matcalc.parse("s*norm2(A*x)^2 + t", "s, t in R")
+    A = torch.ones((3, 2), dtype=torch.float64)
+    x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    space: dict = {}
+    exec(f.source(format="torch", wrt="x"), space)
+    given = {"s": 0.5, "A": A, "x": x, "t": 1}
+    space["function"](*[given[name] for name in f.compile().arguments]).backward()
+    torch.testing.assert_close(x.grad, torch.full((2,), 6.0, dtype=torch.float64))
+    exec(matcalc.parse("sin(s*t)", "s, t in R").source(format="torch", wrt="s, t"), space)
+    assert float(space["function"](0.5, 2)) == pytest.approx(np.sin(1.0))

@@ -15,7 +15,8 @@ from matcalc.checks.sampling import NoSizes, draw_sizes, draw_value
 from matcalc.errors import ArgumentError, LimitError
 from matcalc.expr import postorder, variables
 from matcalc.facts import INTEGER, has
-from matcalc.lowering.compiled import compile_numpy, input_name, inputs
+from matcalc.lowering.compiled import compile_numpy
+from matcalc.lowering.planned import input_name, inputs
 from matcalc.lowering.walk import array_shape
 from matcalc.primitives.maps import Mapped
 from tests.properties.generate import Generator, scalar

@@ -111,3 +111,92 @@ def test_a_layer_keeps_one_array_of_its_size() -> None:
     f = matcalc.parse("c'*tanh(X*W + ones(m)*b')*v", WHERE + "; v in R^k")
     source = body(f.gradient("W").compile())
     assert source.count(".dot(") == 3 and "np.tanh(t1, t1)" in source and "t2" not in source
+
+
+def test_sums_of_all_products_of_large_matrices() -> None:
+    f = matcalc.parse("sum(A .* (B .* C) .* exp(A)) + sum(exp(A) ./ a .* B .* C)", "A, B, C in R^{m x n}; a in R")
+    fn = f.gradient("a").compile(value=True)
+    rng = np.random.default_rng(3)
+    A, B, C = rng.normal(size=(3, 40, 50))
+    value, slope = fn(A=A, B=B, C=C, a=2.0)
+    rest = (np.exp(A) * B * C).sum()
+    np.testing.assert_allclose(value, (A * B * C * np.exp(A)).sum() + rest / 2)
+    np.testing.assert_allclose(slope, -rest / 4)
+    chosen = matcalc.parse("(a .^ (sin(A.^2)))[2,1]", "A in R^{m x n}; a in R positive").gradient("a").compile()
+    np.testing.assert_allclose(chosen(A=A, a=2.0), np.sin(A[1, 0] ** 2) * 2 ** (np.sin(A[1, 0] ** 2) - 1))
+
+
+@pytest.mark.parametrize("text", [
+    "sum(phi(W*X) .* tanh(W*X)) + sum(phi(W*X).^2)", "exp(phi(W*X)) + phi(W*X) .* (W*X)",
+    "(W*X) .* phi(W*X) .* phi(W*X)", "phi(phi(W*X)') .* tanh(W*X)'", "tanh(F(W*X)) + exp(F(W*X)') + W*X",
+    "(W*X)^k .* (W*X) .* (W*X)^k", "tanh(W*X) + (W*X)^k", "W^k", "W^k*diag(x) + W", "phi(W)", "F(W)",
+])  # fmt: skip
+def test_what_gives_back_its_argument_is_not_written_over(text: str) -> None:
+    where = "W, X in R^{n x n}; x in R^n; k in R; phi: elementwise; F: R^{n x n} -> R^{n x n}"
+    f = matcalc.parse(text, where)
+    rng = np.random.default_rng(4)
+    W, X = rng.normal(size=(2, 5, 5))
+    arrays = {"W": W, "X": X, "x": X[0], "k": 1.0}
+    copied, itself = (f.compile(functions={"phi": g, "F": [g]}) for g in (np.copy, lambda t: t))
+    arrays = {name: arrays[name] for name in itself.arguments}
+    found = itself(**arrays)
+    np.testing.assert_allclose(found, copied(**arrays))
+    assert not np.shares_memory(found, W)
+    powers = {name: 2.0 if name == "k" else a for name, a in arrays.items()}
+    if "k" in powers and text == "tanh(W*X) + (W*X)^k":
+        np.testing.assert_allclose(found, np.tanh(W @ X) + W @ X)
+        np.testing.assert_allclose(itself(**powers), np.tanh(W @ X) + W @ X @ W @ X)
+
+
+def test_a_jacobian_that_begins_with_a_power_leaves_its_argument() -> None:
+    fn = matcalc.jacobian("A^k*x + x", "x", where="A in R^{n x n}; x in R^n; k in R").compile()
+    A = np.arange(9.0).reshape(3, 3)
+    kept = A.copy()
+    found = fn(**{name: {"A": A, "k": 1}[name] for name in fn.arguments})
+    np.testing.assert_array_equal(found, kept + np.eye(3))
+    np.testing.assert_array_equal(A, kept)
+
+
+LAYER_NORM = (
+    "Z = X - mean(X, 1)*ones(n)'; N = Z ./ (sqrt(mean(Z.^2, 1) + s)*ones(n)'); tr(C'*(N*diag(g) + ones(m)*h')*W)",
+    "X in R^{m x n}; g, h in R^n; W in R^{n x k}; C in R^{m x k}; s in R",
+)
+GAUSSIAN = ("R = X - h*ones(m)'; m/2*logdet(S) + 1/2*tr(R'*S^-1*R)", "S in R^{n x n} spd; h in R^n; X in R^{n x m}")
+KERNEL = (
+    "K = a*exp(-D/s) + b*eye(n); 1/2*y'*K^-1*y + 1/2*logdet(K)",
+    "D in R^{n x n} symmetric; y in R^n; a, s, b in R",
+)
+
+
+@pytest.mark.parametrize("formula, wrt, has, lacks", [
+    (LAYER_NORM, "X, g, W", ["C.dot(W.T)"], ["W.dot(C.T)", "[:, None] * Z.T"]),  # all of it as X lies, C*W' once
+    (GAUSSIAN, "S", [".dot(t2.T)"], ["mu - X.T"]),  # S^-1*R once, half of its product with its transpose
+    (KERNEL, "a, s, b", ["over=True", "t1 *= t6"], [".T.ravel()"]),  # symmetric, and written over after the sums
+])  # fmt: skip
+def test_what_lies_one_way_stays_so(formula, wrt, has, lacks):
+    f = matcalc.parse(*formula)
+    fn = f.gradient(wrt).compile()
+    sizes = {"m": 3000 if "W" in wrt else 1200, "n": 1000, "k": 500}
+    source = fn.source_for(**{name: sizes[name] for name in fn._module.sizes})
+    assert all(text in source for text in has) and not any(text in source for text in lacks), source
+    rng = np.random.default_rng(3)
+    for sizes in ({"m": 7, "n": 5, "k": 4}, {"m": 160, "n": 30, "k": 20}):
+        shapes = {name: [d.evaluate(sizes) for d in v.shape if d is not ONE] for name, v in f.program.variables.items()}
+        given = {name: rng.uniform(0.5, 1.5, size=shape) for name, shape in shapes.items()}
+        for name in {"S", "D"} & given.keys():
+            given[name] = given[name] + given[name].T + 9 * np.eye(sizes["n"])
+        value = f.compile()
+        found = fn(**{name: given[name] for name in fn.arguments})
+        for name, gradient in zip(wrt.split(", "), found if isinstance(found, tuple) else (found,), strict=True):
+            way = rng.normal(size=given[name].shape)
+            way = (way + way.T) / 2 if name == "S" else way
+            ahead, behind = (value(**{**given, name: given[name] + h * way}) for h in (1e-5, -1e-5))
+            np.testing.assert_allclose((gradient * way).sum(), (ahead - behind) / 2e-5, rtol=1e-5, atol=1e-6)
+
+
+def test_numbers_go_to_the_scales_of_rows():
+    f = matcalc.parse("s*t*diag(x)*A", "s, t in R; x in R^m; A in R^{m x n}")
+    fn = f.compile()
+    A, x = np.ones((3, 2)), np.arange(3.0)
+    np.testing.assert_allclose(fn(s=2.0, t=3.0, x=x, A=A), 6 * x[:, None] * A)
+    assert "[:, None] * A" in fn.source

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import matcalc
 from matcalc.dims import ONE, dim
 from matcalc.errors import ArgumentError, LimitError
 from matcalc.expr import make, variables
@@ -284,7 +285,8 @@ def test_defined_functions_act_on_arrays_and_use_other_variables():
     assert compile_numpy(nested(y), [x, y, s])([1.0], [2.0], 1.0).shape == (1,)
 
 
-def test_definitions_that_double_are_refused():
+def test_definitions_that_double_are_refused(monkeypatch):
+    monkeypatch.setattr("matcalc.lowering.plan.MOST_VALUES", 10_000)
     parameter = var("t")
     f = Defined("f0", parameter, sin(parameter) + 1)
     for k in range(1, 40):
@@ -436,3 +438,44 @@ def test_names_of_python_and_other_spellings_of_names():
     fn = compile_numpy(var("lambda") * Unknown("phi")(x), functions={"φ": [np.tanh]})
     assert np.array_equal(fn(**{"λ": 2.0, "x": np.ones(3)}), 2 * np.tanh(np.ones(3)))
     raises("mu is not taken", fn, **{"λ": 2.0, "x": np.ones(3), "μ": 1.0})
+
+
+@pytest.mark.parametrize("text", [
+    "phi(2)*x", "softplus(sum(i=1:p, i))*x", "x/sum(i=1:p, i)", "x*g(3)",
+])  # fmt: skip
+def test_numbers_without_a_precision_keep_that_of_arrays(text):
+    f = matcalc.parse(text, "x in R^n; Y in R^{n x p}; phi: elementwise; g: R -> R")
+    fn = f.compile(functions={"phi": np.tanh, "g": [np.tanh]})
+    given = {"x": np.ones(2, "f"), "Y": np.ones((2, 3), "f"), "p": 3}
+    assert fn(**{name: given[name] for name in fn.arguments}).dtype == np.float32
+
+
+@pytest.mark.parametrize("text", ["sum(tanh(A*B*x))", "sum(phi(A*B*x))", "sum(psi(A*B*x).^2)"])
+def test_functions_planned_by_size_travel_with_functions_of_entries(text):
+    where = "A in R^{m x n}; B in R^{n x p}; x in R^p; phi: elementwise; psi(t) = t/(1 + exp(-t))"
+    fn = matcalc.parse(text, where).gradient("A").compile(functions={"phi": [np.sin, np.cos]})
+    assert fn._module.sizes
+    again = pickle.loads(pickle.dumps(fn))
+    rng = np.random.default_rng(0)
+    arrays = {"A": rng.normal(size=(4, 3)), "B": rng.normal(size=(3, 2)), "x": rng.normal(size=2)}
+    np.testing.assert_array_equal(again(**arrays), fn(**arrays))
+
+
+def test_an_index_error_of_a_given_function_stays_its_own():
+    def wrong(a):
+        return a[len(a) + 1]
+
+    fn = matcalc.parse("sum(phi(A*x))", "A in R^{m x n}; x in R^n; phi: elementwise").compile(functions={"phi": wrong})
+    with pytest.raises(IndexError, match="out of bounds"):
+        fn(A=np.ones((2, 3)), x=np.ones(3))
+
+
+@pytest.mark.parametrize("kind", ["d", "f"])
+def test_pseudo_inverses_of_singular_matrices_in_any_precision(kind):
+    fn = matcalc.parse("pinv(A)", "A in R^{m x n}").compile()
+    stacked = matcalc.parse("pinv(A)", "A in R^{m x n}").compile(batch="A")
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((40, 2)) @ rng.standard_normal((2, 30))
+    for found in (fn(A=a.astype(kind)), stacked(A=a.astype(kind)[None])[0]):
+        assert found.dtype == np.dtype(kind)
+        np.testing.assert_allclose(a @ found @ a, a, atol=1e-4)

@@ -22,7 +22,7 @@ import pytest
 import matcalc
 from matcalc.checks.sampling import draw_point
 from matcalc.errors import ArgumentError
-from matcalc.lowering.compiled import input_name
+from matcalc.lowering.planned import input_name
 from matcalc.results.derivative import Derivative
 from tests.golden.test_matrices import derive
 from tests.reference.rows import ALL
@@ -177,6 +177,33 @@ def failures(run: Callable[[Case], Sequence[Any]]) -> list[str]:
         if len(found) != len(c.expected) or not all(map(_close, found, c.expected)):
             out.append(f"{c.name}: {c.result!r}")
     return out
+
+
+def _arguments(c: Case, codes: str, wave: Callable[[int], str], literal: Callable[[Any], str]) -> list[str]:
+    """The arguments of a function as text, by the identifiers of its parameters."""
+    out = []
+    for code in filter(None, map(str.strip, codes.split(","))):
+        order, function = _function(code)
+        known = function in c.unknown and code not in c.given
+        out.append(wave(order) if known else literal(_value(c, code)))
+    return out
+
+
+def _printed(lines: str) -> Callable[[Case], list[Any]]:
+    """What a case gives, from lines with its name, the number of the result and the entries by columns."""
+    found = {
+        (name, int(k)): [float(x) for x in numbers.split()]
+        for name, k, numbers in re.findall(r"^(\w+) (\d+) (.*)$", lines, re.MULTILINE)
+    }
+
+    def run(c: Case) -> list[Any]:
+        arrays = [found.get((c.name, k), []) for k in range(len(c.expected))]
+        return [
+            numpy.reshape(a, numpy.shape(e), order="F") if len(a) == numpy.size(e) else a
+            for a, e in zip(arrays, c.expected, strict=True)
+        ]
+
+    return run
 
 
 # C
@@ -381,11 +408,7 @@ def test_matlab(tmp_path: Path) -> None:
         head = re.match(r"function (?:\[.*?\]|\w+) = (\w+)\((.*?)\)\n", text.replace(" ...\n", " "), re.DOTALL)
         assert head is not None
         (tmp_path / f"{c.name}.m").write_text(text.replace(f" = {head[1]}(", f" = {c.name}(", 1), encoding="utf-8")
-        arguments = []
-        for code in filter(None, map(str.strip, head[2].split(","))):
-            order, function = _function(code)
-            known = function in c.unknown and code not in c.given
-            arguments.append(_matlab_wave(order) if known else _literal(_value(c, code)))
+        arguments = _arguments(c, head[2], _matlab_wave, _literal)
         results = [f"r{k}" for k in range(len(c.expected))]
         shown = " ".join(f"printf('{c.name} {k} %s\\n', sprintf('%.17g ', r{k}));" for k in range(len(results)))
         call = f"[{', '.join(results)}] = {c.name}({', '.join(arguments)});"
@@ -393,21 +416,14 @@ def test_matlab(tmp_path: Path) -> None:
     (tmp_path / "script.m").write_text("\n".join(script), encoding="utf-8")
     command = ["octave-cli", "--norc", "--no-history", "--quiet", str(tmp_path / "script.m")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found: dict[tuple[str, int], Any] = {}
-    for name, k, numbers in re.findall(r"^(\w+) (\d+) (.*)$", done.stdout, re.MULTILINE):
-        found[name, int(k)] = [float(x) for x in numbers.split()]
-
-    def run(c: Case) -> list[Any]:
-        arrays = [found.get((c.name, k), []) for k in range(len(c.expected))]
-        return [
-            numpy.reshape(a, numpy.shape(e), order="F") if len(a) == numpy.size(e) else a
-            for a, e in zip(arrays, c.expected, strict=True)
-        ]
-
-    assert not failures(run), re.findall(r"^\w+ fails.*$", done.stdout, re.MULTILINE)
+    assert not failures(_printed(done.stdout)), re.findall(r"^\w+ fails.*$", done.stdout, re.MULTILINE)
 
 
 # Julia
+
+
+def _julia_wave(order: int) -> str:
+    return f"t -> {0.7**order!r} * sin(0.7 * t + 0.4 + {order} * pi / 2)"
 
 
 @needs_julia
@@ -417,30 +433,14 @@ def test_julia(tmp_path: Path) -> None:
         text = c.source("julia")
         head = re.search(r"^function (\w+)\((.*?)\)\n", text, re.MULTILINE | re.DOTALL)
         assert head is not None
-        arguments = []
-        for code in filter(None, map(str.strip, head[2].split(","))):
-            order, function = _function(code)
-            known = function in c.unknown and code not in c.given
-            wave_here = f"t -> {0.7**order!r} * sin(0.7 * t + 0.4 + {order} * pi / 2)"
-            arguments.append(wave_here if known else _julia_literal(_value(c, code)))
+        arguments = _arguments(c, head[2], _julia_wave, _julia_literal)
         script += [f"module {c.name}", text, f"found = {head[1]}({', '.join(arguments)})", "end"]
         script += [f"for (k, r) in enumerate({c.name}.found isa Tuple ? {c.name}.found : ({c.name}.found,))"]
         script += [f'    println("{c.name} ", k - 1, " ", join(vec(collect(r)), " "))', "end"]
     path = tmp_path / "script.jl"
     path.write_text("\n".join(script), encoding="utf-8")
     done = subprocess.run(["julia", str(path)], capture_output=True, text=True, check=False)
-    found: dict[tuple[str, int], Any] = {}
-    for name, k, numbers in re.findall(r"^(\w+) (\d+) (.*)$", done.stdout, re.MULTILINE):
-        found[name, int(k)] = [float(x) for x in numbers.split()]
-
-    def run(c: Case) -> list[Any]:
-        arrays = [found.get((c.name, k), []) for k in range(len(c.expected))]
-        return [
-            numpy.reshape(a, numpy.shape(e), order="F") if len(a) == numpy.size(e) else a
-            for a, e in zip(arrays, c.expected, strict=True)
-        ]
-
-    assert not failures(run), done.stderr
+    assert not failures(_printed(done.stdout)), done.stderr
 
 
 def _julia_literal(x: Any) -> str:
@@ -473,5 +473,5 @@ def test_text_of_the_user_stays_a_comment(format: str) -> None:
 
     g = matcalc.gradient("x'*x", "x", where="x in R^n")
     title = 'ends */ here """ $(exit()) \\'
-    text = emission.source(format, g.expr, list(g.of.program.variables.values()), title=title, name="gradient")
+    text = emission.source(format, g.request()._replace(title=title))
     assert {"c": "ends * / here", "matlab": "% ends */ here", "julia": '\\"\\"\\" \\$(exit()) \\\\'}[format] in text

@@ -223,7 +223,7 @@ def test_the_command_line_gives_the_gradient_and_two_stages(capsys):
         main(["hessian", "norm(U*V' - A)^2", "--wrt", "U", "--where", "U in R^{m x k}; V in R^{n x k}", "--compressed"])
         == 0
     )
-    assert capsys.readouterr().out == "H = kron(M, eye(m))\nwhere\n  M = 2*V'*V\n"
+    assert capsys.readouterr().out == "H = kron(M, eye(m))\nwhere\n  M = 2*V'*V\n# inferred: A in R^{m x n}\n"
     assert main(["hessian", "sum(exp(x))", "--wrt", "x", "--compressed", "--format", "json"]) == 0
     assert '"structure"' in capsys.readouterr().out
     assert main(["hessian", "sum(exp(x))", "--wrt", "x", "--compressed", "--format", "latex"]) == 0

@@ -25,7 +25,7 @@ def draw(f: matcalc.Formula, names: tuple[str, ...], sizes: dict[str, int]) -> d
 def compared(f: matcalc.Formula, result: Any, monkeypatch: pytest.MonkeyPatch, **sizes: int) -> None:
     """The code in blocks, of a few rows each, against the code without."""
     monkeypatch.setattr(row_blocks, "_ENTRIES", 0)
-    monkeypatch.setattr(runtime, "_BLOCK", 12)
+    monkeypatch.setattr(runtime, "_ROWS", 12)
     fn = result.compile()
     source = fn.source_for(**{name: sizes[name] for name in fn._module.sizes})
     assert "rt.row_blocks(X" in source
@@ -75,6 +75,36 @@ def test_only_large_matrices_that_are_read_twice_go_by_blocks() -> None:
 def test_blocks_cover_all_rows() -> None:
     for rows, columns, least in [(0, 5, 1), (1, 5, 1), (100_000, 3, 1), (100_000, 900, 1), (70, 900, 40), (5, 0, 2)]:
         a = np.empty((rows, columns))
-        blocks = list(runtime.row_blocks(a, least))
+        blocks = list(runtime.row_blocks(a, least, columns))
         assert sum(len(a[b]) for b in blocks) == rows
         assert all(len(a[b]) >= min(least, rows) for b in blocks[:-1])
+
+
+@pytest.mark.parametrize("wrt, how", [("U", "out[rows] ="), ("V", "rt.add_product(")])
+@pytest.mark.parametrize("text", ["norm2(M .* (U*V' - X))^2", "sum(exp(U*V') .* X)", "sum(tanh(U*V'))"])
+def test_matrices_computed_entry_by_entry_are_never_there_as_a_whole(
+    text: str, wrt: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    f = matcalc.parse(text, "U in R^{m x k}; V in R^{n x k}; X, M in R^{m x n}")
+    monkeypatch.setattr(row_blocks, "_ENTRIES", 0)
+    monkeypatch.setattr(runtime, "_ROWS", 12)
+    sizes = {"m": 47, "n": 5, "k": 3}
+    fn = f.gradient(wrt).compile()
+    assert how in fn.source_for(**sizes)
+    arrays = draw(f, fn.arguments, sizes)
+    space: dict[str, Any] = {}
+    exec(fn.source, space)
+    np.testing.assert_allclose(fn(**arrays), space[fn._module.name](**arrays), rtol=1e-9, atol=1e-9)
+    assert fn(**{name: np.float32(a) for name, a in arrays.items()}).dtype == np.float32
+    steps = fn(**{**arrays, "U": arrays["U"] + 1e-20j, **{n: a + 0j for n, a in arrays.items() if n != "U"}})
+    np.testing.assert_allclose(steps.real, fn(**arrays), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.complex128])
+def test_symmetric_products_are_added_up(kind: type) -> None:
+    rng = np.random.default_rng(0)
+    for n in (1, 3, 70, 150):
+        total, a = np.zeros((n, n), kind), rng.normal(size=(11, n)).astype(kind)
+        for part in (a[:4], a[4:], a[:0]):
+            total = runtime.add_gram(total, part)
+        np.testing.assert_allclose(runtime.mirrored(total), a.T.dot(a), rtol=1e-4, atol=1e-4)
