@@ -93,7 +93,7 @@ class Plan:
         self.segments: dict[tuple[Any, ...], tuple[Value, bool]] = {}
         self.chains: Counter[tuple[Any, ...]] = Counter()
         self.popular: Mapping[tuple[Any, ...], int] = {}
-        # What is known of values: arguments that are symmetric matrices and what is computed of these entry by entry,
+        # What is known of values: arguments that are symmetric matrices and what is seen to be symmetric as well,
         # matrices that are positive definite and symmetric, arrays whose entries are not negative, and the formulas of
         # matrices of which a function is taken.
         self.symmetric: set[Value] = set()
@@ -130,13 +130,35 @@ class Plan:
             if found.loops > DEEPEST_LOOPS:
                 raise LimitError(f"indexed sums are nested more than {DEEPEST_LOOPS} deep")
             self._known[key] = found
-            if self.symmetric and op in _BY_ENTRIES and len(shape) == 2 and self._is_symmetric(args):
+            if len(shape) == 2 and shape[0] is shape[1] and self._is_symmetric(found):
                 self.symmetric.add(found)
         return found
 
-    def _is_symmetric(self, args: tuple[Value, ...]) -> bool:
-        """Whether these are numbers and symmetric matrices."""
-        return all(not a.shape or a in self.symmetric for a in args)
+    def _is_symmetric(self, v: Value) -> bool:
+        """Whether a matrix is X'*X, or computed entry by entry of symmetric matrices and pairs of X and X'."""
+        if v.op == "dot":
+            left, right = v.args
+            return right is (left.args[0] if left.op == "T" else None) or left is (
+                right.args[0] if right.op == "T" else None
+            )
+        if v.op not in _BY_ENTRIES:
+            return False
+        if all(not a.shape or a in self.symmetric for a in v.args):
+            return True
+        if v.op not in ("add", "mul"):
+            return False
+        marks = v.attrs[0] if v.op == "add" else [k < v.attrs[1] for k in range(len(v.args))]
+        terms = Counter(zip(v.args, marks, strict=True))
+        turned = Counter({(self._turned(a), mark): count for (a, mark), count in terms.items()})
+        return terms == turned
+
+    def _turned(self, a: Value) -> Value | None:
+        """The transpose of a number or a matrix, if it exists."""
+        if not a.shape or a in self.symmetric:
+            return a
+        if a.op == "T":
+            return a.args[0]
+        return self._known.get(("T", (a,), a.shape[::-1], (), ()))
 
     def commutative(self, op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> Value:
         """A sum or a product: the one that exists already where it differs in the order of operands only."""
