@@ -16,6 +16,7 @@ from matcalc.lowering.plan import ArrayShape, Plan, Value, reachable
 from matcalc.primitives.elementwise import FUNCTIONS
 
 _ENTRIES = 2**19  # of the matrix from which on it pays: 4 MiB
+_ENTRIES_COMPUTED = 2**17  # of one that is computed and multiplied, so that its memory is new at every call
 _ENTRIES_OF_BLOCK = 2**16  # what is as large and used for every block is worth more rows of these
 _MANY_ROWS = 256
 _CALLS = ("{rt}.softmax({0}, 1)", "{rt}.log_softmax({0}, 1)", "{rt}.logsumexp({0}, 1)")
@@ -69,7 +70,7 @@ def _blocked(plan: Plan, v: Value, users: dict[Value, set[Value]]) -> Value | No
     least = _least(plan, cone, v.shape if v.rank == 2 else ())
     if v.rank == 2 and not gram and not any(_is_large(plan, c) for c in inner):
         least = 2 * max(plan.weight(d) for d in v.shape)  # nothing is gained but that the matrix is read once
-    blocks = _blocks(plan, cone, rows, least)
+    blocks = _blocks(plan, cone, rows, least, _ENTRIES)
     if blocks is None:
         return None
     index, part, limits = blocks
@@ -88,10 +89,12 @@ def _by_rows_of_left(plan: Plan, v: Value, users: dict[Value, set[Value]]) -> Va
     cone = _cone([left], rows)
     if cone is None or any(not users[c] <= {v, *cone} for c in cone if c.op != "arg"):
         return None
-    if plan.sizes is not None and not _is_large(plan, left):
+    along_rows = any(c.op in ("call", "sum") for c in cone)  # which is faster on the transpose (layouts.py)
+    entries = _ENTRIES if along_rows else min(_ENTRIES_COMPUTED, _ENTRIES)
+    if plan.sizes is not None and _entries(plan, left.shape) < entries:
         return None
     least = _least(plan, cone, right.shape)
-    blocks = _blocks(plan, cone, rows, least)
+    blocks = _blocks(plan, cone, rows, least, entries)
     if blocks is None:
         return None
     index, part, limits = blocks
@@ -118,16 +121,16 @@ def _entries(plan: Plan, shape: ArrayShape) -> int:
 
 
 def _blocks(
-    plan: Plan, cone: Sequence[Value], rows: Dim, least: int
+    plan: Plan, cone: Sequence[Value], rows: Dim, least: int, entries: int
 ) -> tuple[Value, dict[Value, Value], tuple[Value, Value, Dim]] | None:
     """The index of blocks, the values of the cone for one of them, and the matrix that tells how many rows it has, with
-    the entries of each row; None where blocks do not pay.
+    the entries of each row; None where blocks do not pay: of less than ``entries`` in the widest matrix.
     """
     if plan.sizes is None:
         plan.by_size = True
         return None
     wide = max((c for c in cone if c.rank == 2), key=lambda c: plan.weight(c.shape[1]))
-    if _entries(plan, wide.shape) < _ENTRIES or plan.weight(rows) < 4 * least:
+    if _entries(plan, wide.shape) < entries or plan.weight(rows) < 4 * least:
         return None
     read = [c for c in cone if c.op == "arg"]
     matrix = max(read, key=lambda c: _entries(plan, c.shape))
