@@ -156,9 +156,7 @@ class MatlabWriter(ColumnWriter):
         return Code(f"{a.at(SUM)} + {added}", SUM)
 
     def op_flip(self, v: Value, args: Args) -> Code:
-        if v.attrs and v.attrs[0]:
-            raise NotImplementedError
-        return Code(f"rot90({args[0].text}, 2)" if v.rank == 2 else f"{args[0].at(ATOM)}", ATOM)
+        return Code(f"rot90({args[0].text}, 2)", ATOM)  # of both axes; of a column, upside down
 
     def quoted(self, text: str) -> str:
         return f"'{text}'"
