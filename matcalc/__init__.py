@@ -1,9 +1,9 @@
 """matcalc: matrix calculus with closed forms, steps, LaTeX and verified NumPy callables.
 
-    >>> import matcalc
-    >>> f = matcalc.parse("x'*A*x", where="A in R^{n x n} symmetric")
-    >>> print(f.gradient("x"))
-    2*A*x
+>>> import matcalc
+>>> f = matcalc.parse("x'*A*x", where="A in R^{n x n} symmetric")
+>>> print(f.gradient("x"))
+2*A*x
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def newton(
 def _derived(text: str, where: str | None, wrt: Names, name: str, **options: str | None) -> Derivative:
     from matcalc.results.requests import derived
 
-    return derived(text, where, [wrt] if isinstance(wrt, str) else wrt, name, **options)
+    return derived(text, where, [wrt], name, **options)
 
 
 __all__ = [

@@ -1,8 +1,9 @@
 """Slips: small changes of a claimed derivative that make it right.
 
 A slip is one change of the claim: the whole or one factor transposed, a number or a size missing, one sign, one
-function or variable written for another; of a Jacobian also the factors of a Kronecker product exchanged, rows stacked
-instead of columns, a commutation matrix or a ``diag`` missing.
+function or variable written for another, a function for its derivative, an inner product for an outer one; of a
+Jacobian also the factors of a Kronecker product exchanged, rows stacked instead of columns, a commutation matrix or a
+``diag`` missing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from matcalc.expr import DimMismatch, Expr, postorder, rebuild, substitute
 from matcalc.primitives.algebra import ADD, TRANSPOSE, Product, product, transpose
 from matcalc.primitives.base import zeros
 from matcalc.primitives.functions import Elementwise
-from matcalc.primitives.leaves import commutation, const, identity, size
+from matcalc.primitives.leaves import as_expr, commutation, const, identity, size
 from matcalc.primitives.products import Kron, kron
 from matcalc.primitives.structure import diagonal, vec
 
@@ -173,6 +174,10 @@ def _exchanged_functions(about: About, claim: Expr) -> Iterator[Slip]:
                 now = other.name + "'" * order
                 for new in _in_place(claim, node, Elementwise(other, order)(node.args[0])):
                     yield Slip((f"{op} -> {now} in ", node), new)
+        if op.function.kind == "known" and not op.order:
+            slope = as_expr(op.function.slope(0, node, node.args[0]))
+            for new in _in_place(claim, node, slope) if slope.shape == node.shape else ():
+                yield Slip((f"{op} -> {op}' in ", node), new)
     for function in ordered:
         for other in ordered:
             if other is not function:
@@ -196,7 +201,15 @@ def _exchanged_variables(about: About, claim: Expr) -> Iterator[Slip]:
 
 
 def _of_a_part(about: About, claim: Expr) -> Iterator[Slip]:
-    """One factor transposed, one term with another sign or coefficient."""
+    """One factor transposed, one inner product for an outer one, one term with another sign or coefficient."""
+    for node, slot in _places(claim):
+        old = node.args[slot]
+        if node.op is ADD and not node.is_scalar and old.is_scalar and isinstance(old.op, Product):
+            *numbers, row, column = old.args
+            if row.is_row and column.is_column and all(a.is_scalar for a in numbers):
+                outer = product(*numbers, row.T, column.T)
+                for changed in _at(claim, node, slot, outer):
+                    yield Slip((product(row, column), " -> ", product(row.T, column.T), " in ", node), changed)
     for node, slot in _places(claim):
         old = node.args[slot]
         if old.is_scalar or node.op is TRANSPOSE or (old.rows is not old.cols and not about.layouts):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
 from matcalc.dims import shape_text
-from matcalc.errors import DeclarationError, UnknownNameError
+from matcalc.errors import ArgumentError, DeclarationError, UnknownNameError
 from matcalc.expr import Expr, postorder, substitute
 from matcalc.facts import COLUMNS, CONSTANT, INTEGER, ONEHOT, ROWS, STOCHASTIC, has
 from matcalc.primitives.leaves import var
@@ -24,7 +24,12 @@ _HOW_TO_NAME = "write the output of the net as u = ...; and the loss of u after 
 
 def split_names(given: Sequence[str | Sequence[str]]) -> list[str]:
     """``("W, b", "x")`` as the names W, b, x, in the spelling of the graph, each once."""
-    texts = [text for item in given for text in ([item] if isinstance(item, str) else item)]
+    texts: list[str] = []
+    for item in given:
+        texts += [item] if isinstance(item, str) or not isinstance(item, Iterable) else item
+    for text in texts:
+        if not isinstance(text, str):
+            raise ArgumentError(f"a name is text, not {text!r}")
     names = (part.strip() for text in texts for part in text.replace(";", ",").split(","))
     return list(dict.fromkeys(canonical(name) for name in names if name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -14,11 +15,12 @@ from matcalc.derivation import Derivation, Step
 from matcalc.dims import Shape
 from matcalc.errors import ArgumentError, UnknownNameError
 from matcalc.expr import Expr, postorder
-from matcalc.facts import NONNEGATIVE, POSITIVE, has
+from matcalc.facts import INVERTIBLE, NONNEGATIVE, POSITIVE, SPD, has
 from matcalc.primitives.algebra import POWER, transpose
 from matcalc.primitives.functions import Defined, Elementwise
 from matcalc.primitives.leaves import number_of
 from matcalc.primitives.loops import IndexedSum, free_indices
+from matcalc.primitives.matrix import Inv, LogDet, MatrixPower
 from matcalc.primitives.reductions import Norm2
 from matcalc.results.names import labelled
 from matcalc.simplify import simplify
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 
 Functions: TypeAlias = Mapping[str, Sequence[Callable[..., Any]]]
 
-_GRANTED = {"x > 0": POSITIVE, "x > -1": NONNEGATIVE}  # the fact that puts an argument inside a domain
+# the facts that put an argument inside a domain
+_GRANTED = {"x > 0": POSITIVE, "x > -1": NONNEGATIVE, Inv.domain: INVERTIBLE, LogDet.domain: SPD}
+_LONGEST = 40  # characters of an argument that a note on its domain shows
 LIMIT = 2**30  # bytes of a matrix that a callable returns, unless the user says otherwise
 
 
@@ -174,6 +178,7 @@ class Derivative(ABC):
             if isinstance(op.function, Defined) and op.order:
                 t = op.function.parameter
                 out.append(f"{op}({text(t)}) = {text(op.function.body(op.order))}")
+        within: dict[Any, tuple[int, list[Expr]]] = {}  # functions with a domain: their note, their arguments
         varying = set(self.variables.values())
         kept = set(postorder(self.exprs.values()))
         for node in postorder([self.of.expr]):
@@ -183,10 +188,18 @@ class Derivative(ABC):
             if isinstance(node.op, Norm2) and node not in kept and not (free_indices(node) and _has_roots(kept)):
                 continue  # its square is smooth
             about = node.op.function if isinstance(node.op, Elementwise) else node.op
-            granted = about.domain in _GRANTED and has(node.args[0], _GRANTED[about.domain])
-            where = about.domain if about.domain.startswith("the ") else f"{about.name} is defined for {about.domain}"
-            said = (about.kink, where if about.domain and not granted else "")
-            out += [s for s in said if s and s not in out]
+            if about.kink and about.kink not in out:
+                out.append(about.kink)
+            if about.domain and not has(node.args[0], _GRANTED.get(about.domain, "")):
+                if about not in within:  # here among the notes, what it holds follows
+                    out.append("")
+                    within[about] = (len(out) - 1, [])
+                within[about][1].append(node.args[0])
+        for about, (place, arguments) in within.items():
+            out[place] = _domain(about.name, about.domain, arguments)
+        counts = [e.args[2] for e in kept if isinstance(e.op, IndexedSum) and e.args[2].op.is_variable]
+        powers = set(postorder([e.args[1] for e in varying if isinstance(e.op, MatrixPower)]))
+        out += [f"holds for {text(k)} >= 0" for k in dict.fromkeys(counts) if k in powers]  # A^k is differentiated so
         written = any(isinstance(node.op, IndexedSum) for node in postorder([self.of.expr]))
         reason = next((r for e in self.exprs.values() if written and (r := loop_reason(e))), None)
         if self.turned:
@@ -271,6 +284,7 @@ class Derivative(ABC):
         """
         from matcalc.emission import compiled
 
+        self.of.require_known(functions)
         return compiled(library, self.request(value=value, gradient=gradient, batch=batch), functions)
 
     def source(
@@ -410,6 +424,19 @@ class Gradient(Derivative):
 
         by_variable = {x: self.unlaid(name) for name, x in self.variables.items()}
         return check_gradient(self.of.expr, by_variable, seed=seed)
+
+
+def _domain(name: str, domain: str, arguments: Sequence[Expr]) -> str:
+    """Where a function is defined, said of its argument: ``log is defined where det(X'*X) > 0``."""
+    from matcalc.printing.text import text
+
+    shown = "its argument"
+    if len(dict.fromkeys(arguments)) == 1 and len(list(postorder(arguments))) < _LONGEST:
+        written = text(arguments[0])
+        shown = written if len(written) <= _LONGEST else shown
+    said = domain.replace("det A", f"det({shown})").replace("A invertible", "A is invertible")
+    said = re.sub(r"\b[Ax]\b", lambda match: shown, said)
+    return said if domain.startswith("the ") else f"{name} is defined where {said}"
 
 
 def _has_roots(nodes: Collection[Expr]) -> bool:

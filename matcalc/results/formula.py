@@ -240,6 +240,16 @@ class Formula:
         parts += [f"{name} = {text(e)}" for name, e in self.program.definitions.items() if name in about]
         return "; ".join(parts)
 
+    def require_known(self, functions: Functions | None) -> None:
+        """Raises   ArgumentError when one of the functions that get their values does not occur"""
+        for name in functions or ():
+            if canonical(name) not in self.program.functions:
+                there = ", ".join(self.program.functions)
+                raise ArgumentError(
+                    f"{name} is no function of the formula",
+                    hint=f"there is {there}" if there else "all its functions are known",
+                )
+
     def check_claim(
         self, wrt: str | Sequence[str], formula: str, *, of: str = "gradient", seed: int = 0, **options: str | None
     ) -> Report:
@@ -274,6 +284,7 @@ class Formula:
         Shapes   that of the expression: a number for a scalar, (n,) for a column, (1, n) for a row
         Raises   ArgumentError when an unknown function has no value, or there is no such library or argument
         """
+        self.require_known(functions)
         if wrt:
             if batch:
                 raise ArgumentError("a function with its own derivative takes one item at a time")

@@ -11,7 +11,7 @@ from matcalc.calculus.hessian import Blocks, hessian
 from matcalc.calculus.record import record_jacobian, record_pullback
 from matcalc.calculus.vectorise import Vectoriser
 from matcalc.derivation import Derivation, Step
-from matcalc.dims import ONE
+from matcalc.dims import ONE, shape_text
 from matcalc.errors import ArgumentError
 from matcalc.expr import Expr, substitute
 from matcalc.facts import DIAGONAL, SYMMETRIC, has
@@ -82,6 +82,7 @@ class Matrix(Derivative):
 
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float))):
             raise ArgumentError(f"the limit {limit!r} is no number", hint="a number of bytes, or None for no limit")
+        self.of.require_known(functions)
         request = self.request(value=value, gradient=gradient, batch=batch, blocks=blocks, compressed=compressed)
         return compiled(library, request._replace(limit=limit), functions)
 
@@ -109,6 +110,8 @@ class Matrix(Derivative):
         blocks: bool = False,
         compressed: bool = False,
     ) -> Request:
+        if blocks and compressed:
+            raise ArgumentError("blocks and compressed exclude each other", hint="leave one of them out")
         found = self.compressed.factors if compressed else self.labelled if blocks else {self.symbol: self.matrix}
         outputs = self.before(value, gradient) | found
         if not outputs:
@@ -157,7 +160,10 @@ class Matrix(Derivative):
         from matcalc.results.solving import NewtonStep
 
         if not self.second or self.weights is not None:
-            raise ArgumentError(f"a {self.kind} has no Newton step", hint="that is for the Hessian of a scalar")
+            within = "" if self.weights is None else f" of what is in {shape_text(self.of.shape)}"
+            raise ArgumentError(
+                f"the {self.kind}{within} has no Newton step", hint="that is for the Hessian of a scalar"
+            )
         return NewtonStep(self, shift=shift)
 
     def remarks(self) -> list[str]:

@@ -41,7 +41,10 @@ def directions(
     if asked is not None:
         names = [part.strip() for part in asked.split(",") if part.strip()]
         if len(names) != len(variables):
-            raise ArgumentError(f"{len(variables)} directions are needed, one for each of {', '.join(variables)}")
+            count = f"{len(variables)} directions are" if len(variables) > 1 else "one direction is"
+            raise ArgumentError(
+                f"{count} needed and {len(names)} given", hint=f"one for each of {', '.join(variables)}"
+            )
         twice = next((part for k, part in enumerate(names) if part in names[:k]), None)
         if twice is not None:
             raise ArgumentError(f"{twice} is named for two directions", hint="each variable has a direction of its own")

@@ -43,6 +43,7 @@ class Operator:
     ) -> None:
         from matcalc.lowering import compile_numpy
 
+        of.of.require_known(functions)
         self.of, self.turned = of, turned
         self.systems: dict[Any, Any] = {}  # closed forms of solutions (solvers.py)
         self.functions = functions

@@ -86,6 +86,7 @@ class Product(Derivative):
         """
         from matcalc.emission import compiled
 
+        self.of.require_known(functions)
         return compiled(library, self.request_in_stages(value=value, gradient=gradient), functions)
 
     def source(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from matcalc.dims import shape_text
-from matcalc.errors import ArgumentError
+from matcalc.errors import ArgumentError, NotScalarError
 from matcalc.expr import Expr
 from matcalc.results.asked import split_names
 from matcalc.results.derivative import Derivative
@@ -52,7 +52,9 @@ def request(name: str) -> Request:
     return REQUESTS[known]
 
 
-def derived(text: str, where: str | None, wrt: Sequence[str], name: str, **options: str | None) -> Derivative:
+def derived(
+    text: str, where: str | None, wrt: Sequence[str | Sequence[str]], name: str, **options: str | None
+) -> Derivative:
     """The derivative ``name`` of the formula that ``text`` is, by the names ``wrt``."""
     asked = request(name)
     names = split_names(wrt)
@@ -70,7 +72,11 @@ def derive(formula: Formula, wrt: Sequence[str], name: str, options: Mapping[str
         if option not in asked.options:
             takes = [other for other, r in REQUESTS.items() if option in r.options]
             raise ArgumentError(f"a {name} takes no {option}", hint=f"that is for {', '.join(takes)}" if takes else "")
-    return cast(Derivative, getattr(formula, asked.method)(*wrt, **given))
+    try:
+        return cast(Derivative, getattr(formula, asked.method)(*wrt, **given))
+    except NotScalarError as e:
+        e.detail = "\n".join(formula.warnings)
+        raise
 
 
 # -- claims

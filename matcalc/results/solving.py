@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matcalc.calculus.gradient import gradient
@@ -60,6 +60,7 @@ class Solve(Product):
     ) -> None:
         self.matrix, self.width, self.transposed = matrix, width, transposed
         self.formed = False
+        self._inverted: list[Expr] = []  # systems of one variable that were solved with the inverse of the whole
         self.shift = None if shift is None else var(fresh(SCALAR, matrix.of.taken, shift), SCALAR)
         super().__init__(matrix.of, matrix.variables, right)
 
@@ -125,13 +126,17 @@ class Solve(Product):
         return [v for v in (self.matrix.weights, self.shift) if v is not None]
 
     def derive(self) -> dict[str, Expr]:
-        blocks, right = self.system, {x: vec(b) for x, b in self.right.items()}
+        found = self.solved_for({x: vec(b) for x, b in self.right.items()})
+        names = list(self.variables)
+        return {name: simplify(reshape(y, x.shape)) for name, (x, y) in zip(names, found.items(), strict=True)}
+
+    def solved_for(self, right: Mapping[Expr, Expr]) -> dict[Expr, Expr]:
+        """The vec of the solution for each variable, as for those of a right-hand side."""
         try:
-            found = self._solved(blocks, right)
+            found = self._solved(self.system, right)
         except SingularError:
             raise SingularMatrixError(f"the {self.matrix.kind} is singular at every point: it has no inverse") from None
-        names = list(self.variables)
-        return {name: simplify(reshape(found[x], x.shape)) for name, x in zip(names, right, strict=True)}
+        return {x: found[x] for x in right}
 
     def _solved(self, blocks: Blocks, right: Mapping[Expr, Expr]) -> dict[Expr, Expr]:
         """The solution by eliminating one variable after the other whose own block has a structure."""
@@ -185,6 +190,7 @@ class Solve(Product):
         if h.is_zero:
             raise SingularError
         if len(variables) == 1:
+            self._inverted.append(h)
             return {variables[0]: simplify(product(inv(h), right[variables[0]]))}
         both = product(inv(h), VCat()(*[right[x] for x in variables]))
         found, at = {}, ONE * 0
@@ -198,9 +204,11 @@ class Solve(Product):
         from matcalc.printing.text import text
 
         out = list(self.matrix.notes)
-        if self.formed:
+        inverses = [node for node in postorder(self.exprs.values()) if isinstance(node.op, Inv)]
+        if self.formed and inverses:
             out.append("there is no structure by which to solve: the matrix is formed as a whole")
-        domains = [node.args[0] for node in _inverted(self.exprs.values())]
+        domains = [node.args[0] for node in inverses] or list(self._inverted)
+        domains = [a for a in domains if not has(a, INVERTIBLE)]
         out += [f"holds where {text(a)} is invertible" for a in domains]
         return out
 
@@ -219,16 +227,12 @@ class Solve(Product):
         return record
 
     def check(self, *, seed: int = 0) -> Report:
-        """H times the solution is compared with the right-hand side."""
-        from matcalc.checks.claims import check_claimed
+        """H times the solution is compared with the right-hand side, and the compiled code with the solution."""
+        from matcalc.checks.solutions import check_solution
 
-        variables = list(self.right)
-        h = whole(self.system, variables)
-        right = [vec(b) for b in self.right.values()]
-        truth = product(inv(h), VCat()(*right) if len(right) > 1 else right[0])
-        found = [vec(e) for e in self.exprs.values()]
-        claimed = VCat()(*found) if len(found) > 1 else found[0]
-        return check_claimed(truth, claimed, kind="solution", of=self.of.expr, seed=seed)
+        h = whole(self.system, list(self.right))
+        title = f"{self.kind.removesuffix(' of a system')} test"
+        return check_solution(h, list(self.right.values()), self.exprs, title=title, seed=seed)
 
 
 class NewtonStep(Solve):
@@ -256,6 +260,27 @@ class NewtonStep(Solve):
         law = self.matrix.conventions()[0]
         return [law, f"{equation}; g is the gradient.", f"Newton's method goes from {there} to {steps}."]
 
+    def derive(self) -> dict[str, Expr]:
+        """Where H is constant, ``g = H*x - b``, the step is ``x - H^-1*b``: the minimum is reached at once."""
+        variables = list(self.right)
+        if self.shift is None and set(postorder(self.system.values())).isdisjoint(variables):
+            b = {x: self._less_linear(x) for x in variables}
+            if set(postorder(b.values())).isdisjoint(variables):
+                found = self.solved_for(b)
+                if len(b) == 1 and b[variables[0]].is_zero:
+                    self._inverted += self.system.values()
+                names = list(self.variables)
+                return {
+                    name: simplify(add(x, -reshape(found[x], x.shape)))
+                    for name, x in zip(names, variables, strict=True)
+                }
+        return super().derive()
+
+    def _less_linear(self, x: Expr) -> Expr:
+        """The sum of ``H_xz*vec(z)`` over z, less the vec of the gradient by x."""
+        products = [product(_block(self.system, x, z), vec(z)) for z in self.right]
+        return simplify(add(*products, -vec(self.right[x])))
+
     @property
     def directions(self) -> list[Expr]:
         return []
@@ -276,10 +301,6 @@ def _block(blocks: Blocks, x: Expr, z: Expr) -> Expr:
 
 def _less(e: Expr, others: Sequence[Expr]) -> Expr:
     return simplify(add(e, *[product(const(-1), other) for other in others], shape=e.shape)) if others else e
-
-
-def _inverted(roots: Iterable[Expr]) -> list[Expr]:
-    return [e for e in postorder(roots) if isinstance(e.op, Inv) and not has(e.args[0], INVERTIBLE)]
 
 
 __all__ = ["NewtonStep", "SingularMatrixError", "Solve"]

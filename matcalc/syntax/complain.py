@@ -46,6 +46,7 @@ def misfit(scope: Scope, number: int, shapes: list[Shape], unifier: Unifier, rea
     places = step.places or tuple([scope.steps[a].node for a in step.args])
     for node, (rows, cols) in zip(places, resolved, strict=True):
         text = " ".join(source[node.start : node.end].split())
+        text = f"({text[1:-1]})" if text[:1] == "{" and text[-1:] == "}" else text
         size = (rows.substitute(names), cols.substitute(names))
         operands.append(
             Operand(text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "...", size, node.start, node.end)
@@ -207,5 +208,9 @@ def _power(source: str, operands: list[Operand], whole: Operand, whole_exponent:
         )
     hint = f"entry by entry, write {b}.^{exponent.text}"
     if base.shape[1] is ONE and exponent.text == "2":
-        hint += f"; the sum of squares is {b}'*{b}"
+        hint += (
+            f"; the sum of squares is norm2({base.text.strip('|')})^2"
+            if "|" in b
+            else f"; the sum of squares is {b}'*{b}"
+        )
     return _error(source, title, base, None, whole, hint)

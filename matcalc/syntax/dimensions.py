@@ -146,11 +146,27 @@ def last_of(scope: Scope, position: tree.Node) -> Dim | None:
 
 
 def _check_index(scope: Scope, node: tree.Node) -> None:
-    """Refuses as a position the index of a sum that begins at 0."""
-    if isinstance(node, tree.Name) and node.text in scope.below:
-        i = node.text
+    """Refuses as a position the index of a sum that begins at 0, and t-1 where t begins at 1."""
+    offset = 0
+    name: tree.Node = node
+    if isinstance(node, tree.Binary) and node.operator in ("PLUS", "MINUS"):
+        name, number = node.kids
+        if not isinstance(number, tree.Number) or not number.text.isdigit() or len(number.text) > 9:
+            return
+        offset = int(number.text) if node.operator == "PLUS" else -int(number.text)
+    if not isinstance(name, tree.Name) or name.text not in scope.firsts:
+        return
+    i, first = name.text, scope.firsts[name.text]
+    if first + offset >= 1:
+        return
+    if offset:
         raise DeclarationError(
-            f"the index {i} of the sum begins before 1, and entries and columns are counted from 1",
+            f"the index {i} of the sum begins at {first}, so {i}{offset:+d} before 1, where entries and columns begin",
             span=scope.span(node),
-            hint=f"begin at {i}=1 and write {i}-1 where the number is meant, or take [{i}+1] as the index",
+            hint=f"begin the sum at {i}={1 - offset}",
         )
+    raise DeclarationError(
+        f"the index {i} of the sum begins before 1, and entries and columns are counted from 1",
+        span=scope.span(node),
+        hint=f"begin at {i}=1 and write {i}-1 where the number is meant, or take [{i}+1] as the index",
+    )

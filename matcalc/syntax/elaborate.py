@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from matcalc.dims import ONE, shape_text
-from matcalc.errors import DeclarationError, LimitError, MatcalcError, ParseError, ShapeError, Span
+from matcalc.dims import shape_text
+from matcalc.errors import ArgumentError, DeclarationError, LimitError, MatcalcError, ParseError, ShapeError, Span
 from matcalc.expr import Expr
 from matcalc.primitives.functions import Function, Unknown
-from matcalc.primitives.leaves import number_of, var
+from matcalc.primitives.leaves import var
 from matcalc.primitives.maps import Map
-from matcalc.primitives.reductions import Max
 from matcalc.syntax import calls, families, indices, norms, operators, tree
 from matcalc.syntax.build import build_all
 from matcalc.syntax.complain import misfit
 from matcalc.syntax.declare import check_new, declare, define_function
+from matcalc.syntax.doubts import warnings
 from matcalc.syntax.equations import state
 from matcalc.syntax.families import declare_family, survey
-from matcalc.syntax.kinds import Conflict, Solution, solve
+from matcalc.syntax.kinds import Conflict, solve
 from matcalc.syntax.parser import sentences
 from matcalc.syntax.scope import FUNCTIONS, MAX_STEPS, Scope, Step
 from matcalc.syntax.shapes import nice_names, unknowns
@@ -82,6 +82,9 @@ def parse(
 
     Raises   ParseError, AmbiguityError, DeclarationError, UnknownNameError, ShapeError, LimitError
     """
+    for said, given in (("the formula", text), ("where", where or "")):
+        if not isinstance(given, str):
+            raise ArgumentError(f"{said} is text, not {type(given).__name__}")
     names = [name for name in map(canonical, wrt) if name.strip()]
     outside = frozenset(canonical(name) for name in functions or ()) - FUNCTIONS
     reading = Reading(text, where or "", names, scalar, outside, frozenset(held))
@@ -188,10 +191,15 @@ def assign(scope: Scope, statement: tree.Assignment) -> int | None:
     name = statement.name.text
     step = scope.expression(statement.expression)
     if name in scope.undeclared or name in scope.sizes or name in scope.used:
+        used = scope.undeclared[name].node if name in scope.undeclared else statement.name
+        run = scope.source[max(used.start - 1, 0) : used.end]
+        split = run[0].isalpha() and run[1:] == name
         raise DeclarationError(
             f"`{name}` is used before it is assigned",
             span=scope.span(statement.name),
-            hint="assign it first, or rename one of them",
+            hint=f"{run} is the product {run[0]}*{name}; a name with a subscript is {run[0]}_{name}"
+            if split
+            else "assign it first, or rename one of them",
         )
     if name in scope.sums:
         raise DeclarationError(
@@ -275,7 +283,7 @@ def finish(scope: Scope, text: str, result: int, scalar: bool) -> Program:
         program.definitions[name] = nodes[number]
         program.names.setdefault(nodes[number], name)
     program.functions = {**scope.functions, **scope.maps}
-    program.warnings = warnings(scope, solution, nodes)
+    program.warnings = warnings(scope, nodes)
     return program
 
 
@@ -290,34 +298,6 @@ def inferred(scope: Scope, found: list[Expr], columns: dict[str, str]) -> list[s
     if scope.unknown_functions:
         lines.append(f"{', '.join(scope.unknown_functions)}: elementwise")
     return lines
-
-
-def warnings(scope: Scope, solution: Solution, nodes: list[Expr]) -> list[str]:
-    """A number that was computed, added to a matrix: often a transpose in the wrong place. The maximum of columns."""
-    out = []
-    for number, step in enumerate(scope.steps):
-        if isinstance(nodes[number].op, Max) and isinstance(step.node, tree.Call) and len(step.node.kids) == 2:
-            text = " ".join(scope.source_of(number)[step.node.start : step.node.end].split())[:60]
-            if isinstance(step.node.kids[1], tree.Number) and step.node.kids[1].text == "0":
-                out.append(f"{text} is the largest entry of each column; the larger of each entry and 0 is relu")
-        if step.kind != "sum" or ONE in nodes[number].shape:
-            continue
-        for a in step.args:
-            node = nodes[a]
-            if node.is_scalar and not is_plain(node):
-                place = step.places[step.args.index(a)] if step.places else scope.steps[a].node
-                text = " ".join(scope.source_of(number)[place.start : place.end].split())[:60]
-                out.append(
-                    f"{text} is a number and is added to every entry of a matrix in {shape_text(nodes[number].shape)}; "
-                    "is a transpose in the wrong place?"
-                )
-    return out
-
-
-def is_plain(node: Expr) -> bool:
-    """A number, a variable, or a number times one."""
-    args = [a for a in node.args if number_of(a) is None]
-    return not node.args or (len(node.args) == 2 and len(args) == 1 and not args[0].args) or (not args)
 
 
 READINGS = (calls, families, indices, norms, operators)  # imported for what they register

@@ -96,12 +96,12 @@ def sums(scope: Scope, node: tree.IndexedSum) -> Reading:
 
     def bind(names: dict[str, Any]) -> None:
         names[name] = last
-        if first is not None and first < 1:
-            scope.below.add(name)
+        if first is not None:
+            scope.firsts[name] = first
 
     def release(names: dict[str, Any]) -> None:
         del names[name]
-        scope.below.discard(name)
+        scope.firsts.pop(name, None)
 
     for place in (lower, upper):
         literal = literal_of(scope, place)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from matcalc.dims import ONE, SCALAR, Dim, Shape
 from matcalc.errors import AmbiguityError, Span
 from matcalc.expr import DimMismatch
+from matcalc.syntax import tree
 from matcalc.syntax.scope import Scope, Step, Undeclared
 from matcalc.syntax.shapes import Unifier
 from matcalc.syntax.spelling import GREEK
@@ -27,14 +28,16 @@ NEAR = 12  # undeclared names that a conflict can concern
 _COST = {
     (VECTOR, SCALAR_KIND): 1.0,
     (MATRIX, VECTOR): 1.5,
-    (SCALAR_KIND, VECTOR): 1.5,
+    (SCALAR_KIND, VECTOR): 1.4,
     (MATRIX, SCALAR_KIND): 2.5,
     (VECTOR, MATRIX): 2.0,
     (SCALAR_KIND, MATRIX): 2.5,
 }
 _OTHER_MEMBERS = 0.5  # x_i is a number where the rest of the text made it a column, or the other way round
 _COEFFICIENT = 0.1
-_SPREAD = 1.0  # more, for a term of a sum that does not fit: A*alpha - y has a vector alpha rather than a number y
+# More, for a term of a sum that does not fit (A*alpha - y has a vector alpha rather than a number y), and for what is
+# transposed somewhere ((y - x'*beta)^2 has a vector beta rather than a number x).
+_SPREAD = 1.0
 _HIGHEST_COST = 3.3  # a text that needs more is rather wrong than unusual
 
 
@@ -100,6 +103,8 @@ def fold(scope: Scope, kinds: dict[str, str], result: int | None) -> Solution:
             if kind == MATRIX and family is not None and family.declared is not None:
                 rows = family.declared.rows
             shape = (rows, unifier.fresh() if kind == MATRIX else ONE)
+            if step.name in scope.stacked and family is None and kind == MATRIX:  # kron(A, B)*vec(X) is vec(B*X*A')
+                shape = (shape[1], shape[0])
         elif step.kind == "identity":
             order = unifier.fresh()
             shape = (order, order)
@@ -135,6 +140,7 @@ def solve(scope: Scope, result: int, scalar: bool) -> Solution:
     for number, axis, _ in scope.loops:
         if axis == 1 and scope.steps[number].name in kinds:  # a_ij, where j runs too
             kinds[scope.steps[number].name] = MATRIX
+    scope.stacked = {scope.steps[a].name for step in scope.steps if _is_vec(step) for a in step.args}
     demand = result if scalar else None
     try:
         return fold(scope, kinds, demand)
@@ -150,36 +156,39 @@ def solve(scope: Scope, result: int, scalar: bool) -> Solution:
     raise first
 
 
+def _is_vec(step: Step) -> bool:
+    return isinstance(step.node, tree.Call) and step.node.function.text == "vec"
+
+
 def _search(scope: Scope, kinds: dict[str, str], result: int | None, first: Conflict) -> Solution | None:
     """The cheapest corrections that fit, in order of cost; more of them are made only of names in a conflict."""
-    coefficients = _coefficients(scope)
+    fronts = coefficients(scope)
     waiting: list[tuple[float, int, dict[str, str]]] = []
     seen: set[frozenset[tuple[str, str]]] = set()
 
     def extend(changes: dict[str, str], cost: float, conflict: Conflict) -> None:
         names = concerned(scope, conflict.at)
-        spread = _terms(scope, conflict.at) if scope.steps[conflict.at].kind == "sum" else set()
-        if scope.steps[conflict.at].kind in (
-            "power",
-            "quotient",
-        ):  # s^2: s may be a number, but not w for sigma(X'*w)^2
-            names = [name for name in names if name in _terms(scope, scope.steps[conflict.at].args[0])]
+        spread = bare_names(scope, conflict.at) if scope.steps[conflict.at].kind == "sum" else set()
+        if scope.steps[conflict.at].kind in ("power", "quotient"):
+            # s^2: s may be a number, but not w for sigma(X'*w)^2; (y - x'*beta)^2: beta may be a vector
+            bare = bare_names(scope, scope.steps[conflict.at].args[0])
+            names = [name for name in names if name in bare or {**kinds, **changes}[name] == SCALAR_KIND]
         for name in names:
             family = scope.undeclared[name].family
             if name in changes or scope.undeclared[name].scalar or (family is not None and family.declared is not None):
                 continue
             others = (SCALAR_KIND, VECTOR, MATRIX) if family is None else (VECTOR, MATRIX)
             for kind in others if name not in scope.apart else (VECTOR,):
-                if kinds[name] == MATRIX and kind == SCALAR_KIND and name not in coefficients:
+                if kinds[name] == MATRIX and kind == SCALAR_KIND and name not in fronts:
                     continue
                 price = _COST.get((kinds[name], kind)) if family is None or kind == kinds[name] else _OTHER_MEMBERS
                 more = {**changes, name: kind}
                 key = frozenset(more.items())
                 if price is not None and key not in seen:
                     seen.add(key)
-                    if kind == SCALAR_KIND and name in spread:
+                    if kind == SCALAR_KIND and (name in spread or scope.undeclared[name].turned):
                         price += _SPREAD
-                    elif kind == SCALAR_KIND and name in coefficients:
+                    elif kind == SCALAR_KIND and name in fronts:
                         price -= _COEFFICIENT
                     heappush(waiting, (cost + price, len(seen), more))
 
@@ -196,11 +205,11 @@ def _search(scope: Scope, kinds: dict[str, str], result: int | None, first: Conf
         except Conflict as conflict:
             extend(changes, cost, conflict)
     if len(found) > 1:
-        raise _two_readings(scope, [changes for _, changes, _ in found])
+        raise _two_readings(scope, [changes for _, changes, _ in found], first)
     return found[0][2] if found else None
 
 
-def _coefficients(scope: Scope) -> set[str]:
+def coefficients(scope: Scope) -> set[str]:
     """The undeclared names that stand in front of a product."""
     found = set()
     for step in scope.steps:
@@ -211,19 +220,22 @@ def _coefficients(scope: Scope) -> set[str]:
     return found
 
 
-def _terms(scope: Scope, at: int) -> set[str]:
+def bare_names(scope: Scope, at: int) -> set[str]:
     """The undeclared names that a step is, or is a sum of."""
     found = set()
-    waiting = [at]
+    waiting, seen = [at], {at}
     while waiting:
         step = scope.steps[waiting.pop()]
+        below: tuple[int, ...] = ()
         if step.kind == "sum":
-            waiting += step.args
+            below = step.args
         elif step.kind == "product":
-            others = [a for a in step.args if scope.steps[a].kind != "number"]
-            waiting += others if len(others) == 1 else []
+            others = tuple([a for a in step.args if scope.steps[a].kind != "number"])
+            below = others if len(others) == 1 else ()
         elif step.name in scope.undeclared:
             found.add(step.name)
+        waiting += [a for a in below if a not in seen]
+        seen.update(below)
     return found
 
 
@@ -246,7 +258,7 @@ def concerned(scope: Scope, at: int) -> list[str]:
     return list(names)[:NEAR]
 
 
-def _two_readings(scope: Scope, readings: list[dict[str, str]]) -> AmbiguityError:
+def _two_readings(scope: Scope, readings: list[dict[str, str]], first: Conflict) -> AmbiguityError:
     example = {SCALAR_KIND: "R", VECTOR: "R^n", MATRIX: "R^{m x n}"}
     members = {VECTOR: "R", MATRIX: "R^n"}
 
@@ -257,12 +269,24 @@ def _two_readings(scope: Scope, readings: list[dict[str, str]]) -> AmbiguityErro
     lines = ["; ".join(declaration(name, kind) for name, kind in reading.items()) for reading in readings[:4]]
     names = [name for reading in readings for name in reading]
     node = scope.undeclared[names[0]].node
+    of_vectors = first.step is not None and scope.steps[first.step].kind == "product"
     return AmbiguityError(
         f"`{names[0]}` can be of several kinds here",
         span=Span(scope.source_of(scope.undeclared[names[0]].index), node.start, node.end),
         detail="either " + ", or ".join(lines),
-        hint=f'declare {names[0]}, for example where "{lines[0]}"',
+        hint=f'declare {names[0]}, for example where "{lines[0]}"'
+        + "; of two vectors the product entry by entry is .*" * of_vectors,
     )
 
 
-__all__ = ["Conflict", "Solution", "Undeclared", "concerned", "default_kind", "fold", "solve"]
+__all__ = [
+    "Conflict",
+    "Solution",
+    "Undeclared",
+    "bare_names",
+    "coefficients",
+    "concerned",
+    "default_kind",
+    "fold",
+    "solve",
+]

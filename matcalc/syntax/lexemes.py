@@ -9,11 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from matcalc.errors import ParseError, Span
 from matcalc.syntax.spelling import UNICODE, canonical, plain, superscript
 from matcalc.syntax.table import table
 from matcalc.syntax.words import Token
 
 UPRIGHT_D = re.compile(r"\\mathrm\s*(?:\{\s*d\s*\}|d)")  # of a differential
+_UPRIGHT_F = r"\\(?:mathrm|mathsf|text)\s*(?:\{\s*F\s*\}|F(?![A-Za-z0-9]))"
+FROBENIUS = re.compile(
+    rf"_\s*(?:F(?![A-Za-z0-9])|\{{\s*F\s*\}}|{_UPRIGHT_F}|\{{\s*{_UPRIGHT_F}\s*\}}|\{{\s*\\rm\s+F\s*\}})"
+)
+FRACTIONS = {"½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34"}
+CONDITION = re.compile(r"_\s*\{\s*\w+\s*(?:<|>|≤|≥|≠|\\(?:lt|gt|le|ge|leq|geq|ne|neq|in)(?![A-Za-z])|∈)[^}]*\}")
 INDICATOR = re.compile(
     r"(?:I|\\mathbb\s*(?:\{\s*[I1]\s*\}|[I1])|\\mathbf\s*(?:\{\s*[I1]\s*\}|[I1])|𝟙|𝟏)\s*_\s*\{\s*"  # I_{
     r"(?:\\[a-z]+\s*)?\{?\s*[A-Za-z]\s*\}?\s*_\s*\{?\s*([a-z])\s*\}?\s*=\s*"  # y_i =
@@ -43,7 +50,22 @@ def scan(source: str, declared: Collection[str]) -> list[Token]:
             if canonical(moved) in declared:  # \mathrm{d}X, where dX is known
                 out[-1] = Token("NAME", moved, out[-1].start, at)
                 continue
+        if found.group() in FRACTIONS:
+            out += _fraction(found)
+            continue
         following, awaited = awaited, ""
+        if kind == "UNDER" and out and out[-1].type == "RANGLE" and (norm := FROBENIUS.match(source, start)):
+            at = norm.end()  # <A, B>_F is <A, B>
+            continue
+        if kind == "TRANSPOSE" and following == "CARET" and "T" in found.group():  # \sum_{t=1}^T transposes nothing
+            out += _limit(found)
+            continue
+        if kind == "UNDER" and following == kind and (condition := CONDITION.match(source, start)):
+            raise ParseError(
+                "a sum runs over an index, not over a condition",
+                span=Span(source, *condition.span()),
+                hint="the sum over i < j is sum(j=2:n, sum(i=1:j-1, ...))",
+            )
         if kind == "SUPERSCRIPT" or (kind == "UNDER" and found.group() != "_"):
             awaited = "CARET" if kind == following == "UNDER" else ""
             out += _small("CARET" if kind == "SUPERSCRIPT" else "UNDER", found)
@@ -85,6 +107,23 @@ def _small(kind: str, found: re.Match[str]) -> list[Token]:
         out.append(Token(piece.lastgroup, piece.group(), start + piece.start(), start + piece.end()))
     out.append(Token("RPAR", "}", end, end))
     return out
+
+
+def _fraction(found: re.Match[str]) -> list[Token]:
+    """``½`` as ``\\frac12``."""
+    start, end = found.span()
+    out = [Token("FRAC", found.group(), start, end)]
+    for digit in FRACTIONS[found.group()]:
+        out += [Token("LPAR", "{", end, end), Token("NUMBER", digit, start, end), Token("RPAR", "}", end, end)]
+    return out
+
+
+def _limit(found: re.Match[str]) -> list[Token]:
+    """``^T`` as the upper limit of a sum."""
+    start, end = found.span()
+    at = start + found.group().index("T")
+    return [Token("CARET", "^", start, at), Token("LPAR", "{", at, at), Token("NAME", "T", at, at + 1),
+            Token("RPAR", "}", at + 1, end)]  # fmt: skip
 
 
 def _bare(source: str, out: list[Token], at: int) -> int:

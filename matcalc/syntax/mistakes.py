@@ -37,7 +37,8 @@ def message_for(stuck: Stuck, start: str) -> tuple[str, str]:
         _marks = marks()
     token = stuck.token
     here, elsewhere = (start, stuck.state, token.type), (_OTHER[start], stuck.state, token.type)
-    for mark in ((token.text,) if token.type == "UNKNOWN" else (), here, elsewhere):
+    unknown = [(text,) for text in (token.text, token.text.partition("_")[0]) if token.type == "UNKNOWN"]
+    for mark in (*unknown, here, elsewhere):
         if mark in _marks:
             return _marks[mark]
     return "", ""

@@ -30,6 +30,7 @@ from matcalc.primitives.products import KRON
 from matcalc.syntax import tree
 from matcalc.syntax.builder import JUXTAPOSED
 from matcalc.syntax.dimensions import literal_of
+from matcalc.syntax.kinds import SCALAR_KIND, VECTOR, bare_names, default_kind
 from matcalc.syntax.scope import Build, Reading, Rule, Scope, Step, number_rule, reads, square_rule
 
 
@@ -125,13 +126,23 @@ def transposed(scope: Scope, node: tree.Transpose) -> Reading:
         return [number], lambda args: scope.add(Step("transpose", node, args, TRANSPOSE.infer, transpose))
 
     def finish(args: tuple[int, ...]) -> int:
-        if isinstance(inner, tree.Name) and inner.text in scope.undeclared:
-            scope.undeclared[inner.text].turned = True
+        for name in _turned(scope, args[0]):
+            scope.undeclared[name].turned = True
         if node.inverse:
             args = (scope.add(Step("inverse", node, args, square_rule, inverse)),)
         return scope.add(Step("transpose", node, args, TRANSPOSE.infer, transpose))
 
     return [operand], finish
+
+
+def _turned(scope: Scope, at: int) -> set[str]:
+    """The names of which a transpose says that they are no numbers: mu', and (x - mu)' as x is a vector."""
+    step = scope.steps[at]
+    names = bare_names(scope, at)
+    if step.kind != "sum":
+        return names if step.name in names else set()
+    plain = all(bare_names(scope, a) for a in step.args)
+    return names if plain and {default_kind(name) for name in names} == {VECTOR, SCALAR_KIND} else set()
 
 
 @reads(tree.Power)

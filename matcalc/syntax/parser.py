@@ -113,7 +113,8 @@ def explained(stuck: Stuck, source: str, start: str) -> MatcalcError:
         found = "the end of the text"
     else:
         span = Span(source, token.start, max(token.end, token.start + 1))
-        shown = token.text if token.text.isprintable() else repr(token.text)[1:-1]
+        text = token.text or source[token.start : token.start + 1]  # of a small character, as in tanh²(x)
+        shown = text if text.isprintable() else repr(text)[1:-1]
         found = "the end of the line" if token.text == "\n" else f"`{shown[:24]}`"
     message, hint = message_for(stuck, start)
     want = expected(stuck.state)

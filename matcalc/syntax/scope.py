@@ -8,6 +8,7 @@ norms.py and indices.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -91,13 +92,14 @@ class Scope:
         self.unknown_functions: dict[str, tree.Node] = {}
         self.asked: frozenset[str] = frozenset()  # what is differentiated by: variables, whatever they are named
         self.bound: dict[str, Dim | None] = {}  # the indices of the sums around, with the last value where it is a size
-        self.below: set[str] = set()  # of them, those that begin at 0 or before
+        self.firsts: dict[str, Fraction] = {}  # the first values of them that are numbers
         self.families: dict[str, Family] = {}  # the names of which there are members (families.py)
         self.standing: set[str] = set()  # the names that stand for themselves
         self.apart: frozenset[str] = frozenset()  # names a whose members are no columns of A
         self.capitals: set[str] = set()  # names a whose members are read as columns of A, though they may be numbers
         self.columns: dict[str, str] = {}  # of declared matrices, the name of the columns: x_i
         self.sums: dict[str, list[tuple[str, Span]]] = {}  # of variables, what equations say of columns and rows
+        self.stacked: set[str] = set()  # names X of which the text has vec(X), columns one below the other
         self.loops: list[tuple[int, int, Dim]] = []  # entries taken by a bound index: step, axis, last value
 
     @property
@@ -179,13 +181,13 @@ class Scope:
             return self.used[name]
         if name in self.sizes:
             return self.leaf("size", node, SCALAR, partial(size, dim(name)))
-        if name == "pi":
+        if name == "pi" and (name in self.standing or name not in self.families):  # pi_k are weights
             return self.leaf("number", node, SCALAR, partial(make, Pi()))
         if name == "I":
             return self.add(Step("identity", node, (), lambda shapes, same: SCALAR, identity))
         if name == "1":  # the vector of ones
             return self.add(Step("ones", node, (), lambda shapes, same: SCALAR, ones))
-        of_language = name in FUNCTIONS and len(name) > 1 and name not in FUNCTION_ALIASES
+        of_language = name in FUNCTIONS and len(name) > 1 and name not in FUNCTION_ALIASES and name != "pi"
         if name in self.functions or name in self.formulas or name in self.maps or of_language:
             raise UnknownNameError(
                 f"`{name}` is a function and stands here without an argument",

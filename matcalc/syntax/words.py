@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from matcalc.errors import AmbiguityError, Span, UnknownNameError
+from matcalc.errors import AmbiguityError, DeclarationError, Span, UnknownNameError
+from matcalc.facts import ATTRIBUTES
 from matcalc.syntax.spelling import ALIASES, CONSTANTS, GREEK, canonical, plain, spells_name
 
 MAX_LETTERS = 5  # undeclared one-letter names that a run of letters is split into
@@ -171,6 +172,12 @@ class Words:
                     )
         if strange > MAX_LETTERS:
             shown = letters if len(letters) < 24 else letters[:20] + "..."
+            if letters in ATTRIBUTES:
+                raise DeclarationError(
+                    f"`{letters}` stands without a shape",
+                    span=self.span(token.start, token.end),
+                    hint=f"write it after the shape: A in R^{{n x n}} {letters}",
+                )
             raise UnknownNameError(
                 f"`{shown}` is not known",
                 span=self.span(token.start, token.end),

@@ -25,7 +25,17 @@ from matcalc.syntax import parse
         ("a*x + b*y", "a, b in R; x, y in R^n"),
         ("sum(i=1:m, x[i]^2)", "x in R^m"),
         ("ones(m)'*x/m", "x in R^m"),
-        ("kron(A,B)*vec(X)", "A in R^{m x n}; B in R^{p x q}; X in R^{n x q}"),
+        ("kron(A,B)*vec(X)", "A in R^{m x n}; B in R^{p x q}; X in R^{q x n}"),  # vec(B*X*A')
+        ("vec(X)'*kron(A,B)*vec(X)", "X in R^{m x n}; A in R^{n x n}; B in R^{m x m}"),
+        (r"\sum_{k=1}^K \pi_k x_k", "pi, x in R^K"),
+        ("(x - mu)'*P*(x - mu)", "x, mu in R^n; P in R^{n x n}"),
+        ("z = x - mu; z'*P*z", "x, mu in R^n; P in R^{n x n}"),
+        ("(y - X*w - alpha)'*(y - X*w - alpha)", "y in R^m; X in R^{m x n}; w in R^n; alpha in R"),
+        ("tr((X - mu)'*(X - mu))", "X in R^{m x n}; mu in R"),
+        ("(y - x'*beta)^2", "y in R; x, beta in R^n"),
+        ("‖y − Xβ‖² + λ‖β‖²", "y in R^m; X in R^{m x n}; beta in R^n; lambda in R"),
+        ("sum(i=1:n, w_i*(y_i - x_i'*beta)^2)", "w, y in R^n; X in R^{m x n} with columns x_i; beta in R^m"),
+        (r"\sum_{k=1}^K \pi x_k", "x in R^K"),
         ("hcat(A, b)*x", "A in R^{m x n}; b in R^m; x in R^{n + 1}"),
         ("A^k*x", "A in R^{n x n}; k in R; x in R^n"),
         ("sqrt(2)*pi*x", "x in R^n"),
@@ -87,6 +97,44 @@ def test_a_number_that_meets_a_matrix_is_warned_of() -> None:
     assert parse("A - t", "t in R; A in R^{m x n}").warnings == []
     assert parse("x + x'*x").warnings == []
     assert len(parse("A + x'*x").warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("norm2(x - mu)^2", "mu is read as a number and added to every entry; for a vector declare mu in R^n"),
+        ("tr((A + lambda)^-1)", "on the diagonal write lambda*I"),
+        ("mean((y - X*w)^2)", "so that y in R^{n x n}, w in R; entry by entry, write (y - X*w).^2"),
+        ("sum((x - y)^2)", "(x - y)^2 is the power of a number; entry by entry, write (x - y).^2"),
+        ("(B*x + b)'*C (D*x + d)", "for a product write C*(...)"),
+        ("log|X|", "the determinant is det(X)"),
+        ("sum(exp(X*beta))", "beta is read as a number; for a vector declare beta in R^n"),
+    ],
+)
+def test_readings_that_may_not_be_meant_are_warned_of(text: str, said: str) -> None:
+    (warning,) = parse(text).warnings
+    assert said in warning
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("norm2(x - mu)^2", "mu in R; x in R^n"),
+        ("sqrt(mean(x.^2) + epsilon)", None),
+        ("A + lambda*I", None),
+        ("tr((a*A + B)^2)", None),
+        ("x^2 + 3*x", None),
+        ("sum(i=1:n, x[i]^2)", None),
+        ("sum(x^2)", "x in R"),
+        (r"c^T \Psi ((W + V) \Phi (Wx + b))", None),
+        ("c'*C(D*x + d)", None),
+        ("sum(|x|)", None),
+        ("sum(exp(beta*X))", None),
+        ("x'*x*lambda", None),
+    ],
+)
+def test_other_readings_are_not(text: str, where: str | None) -> None:
+    assert parse(text, where).warnings == []
 
 
 def test_variables_come_in_order() -> None:

@@ -122,6 +122,20 @@ def test_a_slip_in_a_hessian_is_named(f, where, by, claimed, said) -> None:
     assert f"it agrees after {said}" in str(report), str(report)
 
 
+@pytest.mark.parametrize(
+    ("f", "by", "claimed", "kind", "said"),
+    [
+        ("softmax(x)", "x", "diag(softmax(x)) - softmax(x)'*softmax(x)", "Jacobian", "-> softmax(x)*softmax(x)'"),
+        ("x'*tanh(x)", "x", "tanh(x) + tanh(x).*x", "gradient", "tanh -> tanh' in tanh(x)"),
+        ("sum(softplus(X*x))", "x", "X'*diag(sigmoid(X*x))*X", "Hessian", "sigmoid -> sigmoid' in sigmoid(X*x)"),
+    ],
+)
+def test_an_inner_product_for_an_outer_one_and_a_function_for_its_derivative(f, by, claimed, kind, said) -> None:
+    report = report_on(f, RECTANGULAR, by, claimed, kind)
+    assert report.verdict == FAILED
+    assert said in str(report)
+
+
 def test_a_claim_beyond_repair_fails_plainly() -> None:
     report = report_on("phi(W*x + b)", LAYER, "x", "W", "Jacobian")
     assert report.verdict == FAILED

@@ -59,7 +59,7 @@ def test_absent_names() -> None:
 
 def test_notes_on_where_a_derivative_is_stated() -> None:
     assert matcalc.parse("adj(A)").jacobian("A").notes == ["the derivative of adj(A) is stated for invertible A"]
-    assert matcalc.parse("A^-1").jacobian("A").notes == ["inv is defined for A invertible"]
+    assert matcalc.parse("A^-1").jacobian("A").notes == ["inv is defined where A is invertible"]
 
 
 def test_the_power_of_a_matrix_is_checked_at_whole_numbers() -> None:
@@ -94,7 +94,12 @@ def test_derivatives_of_defined_functions_are_shown() -> None:
 
 def test_notes_tell_kinks_and_domains_but_only_open_ones() -> None:
     assert matcalc.gradient("sum(log(1 + exp(x)))", "x").notes == []
-    assert matcalc.gradient("sum(log(x))", "x").notes == ["log is defined for x > 0"]
+    both = matcalc.gradient("log(a) + log(b) + logdet(S)", "a, b, S", "a, b in R; S in R^{n x n} spd")
+    assert both.notes == ["log is defined where its argument > 0"]
+    assert matcalc.gradient("sum(log(x))", "x").notes == ["log is defined where x > 0"]
+    assert matcalc.gradient("tr(A*X^k)", "X").notes == ["holds for k >= 0"]
+    assert matcalc.gradient("tr(A*X^-k)", "X").notes == ["holds for k >= 0"]
+    assert matcalc.gradient("tr(X^k)", "X").notes == []
     assert matcalc.gradient("sum(relu(x))", "x").notes == ["relu has slope 0 at 0, as PyTorch"]
     assert matcalc.gradient("norm2(x)", "x").notes == ["norm2 has the subgradient 0 at 0, as PyTorch"]
     assert matcalc.gradient("norm2(x)^2", "x").notes == []

@@ -432,6 +432,21 @@ def test_other_errors() -> None:
     with pytest.raises(UnknownNameError, match="only its members x_i") as caught:
         matcalc.hessian("Σ_i norm2(x_i - c)^2", "x")
     assert "differentiate by X" in str(caught.value.hint)
+    with pytest.raises(ArgumentError, match="exclude each other"):
+        matcalc.hessian("x'*x", "x").compile(blocks=True, compressed=True)
+    with pytest.raises(ArgumentError, match="foo is no function of the formula"):
+        matcalc.hessian("sum(phi(x))", "x").compile(functions={"foo": [np.sin]})
+    with pytest.raises(ArgumentError, match="foo is no function of the formula"):
+        matcalc.hessian("sum(phi(x))", "x").operator(functions={"foo": [np.sin]})
+    with pytest.raises(ArgumentError, match="the formula is text, not NoneType"):
+        matcalc.parse(None)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="a name is text, not 3"):
+        matcalc.gradient("x'*x", 3)  # type: ignore[arg-type]
+    with pytest.raises(NotScalarError) as told:
+        matcalc.gradient("log|X|", "X")
+    assert "the determinant is det(X)" in told.value.detail
+    with pytest.raises(ArgumentError, match="one direction is needed and 2 given"):
+        matcalc.jvp("A*x", "x", direction="v, w")
     with pytest.raises(ArgumentError, match="two directions"):
         matcalc.jvp("A*x", "A, x", direction="v, v")
     with pytest.raises(ArgumentError, match="is no name"):

@@ -220,8 +220,38 @@ def test_solutions_say_what_they_need():
     assert "holds where V'*V is invertible" in s.notes
     assert s.check().passed
     assert text(s.expr) == s.text()
+    assert matcalc.newton("x'*A*x", "x", "A in R^{n x n}").notes == ["holds where A + A' is invertible"]
     assert s.as_dict()["solutions"]
     assert "B" in s.linearise().source
+
+
+@pytest.mark.parametrize(
+    ("f", "wrt", "where", "expected"),
+    [
+        ("norm(Y - X*B)^2 + l*norm(B)^2", "B", "l in R", "B - (X'*X + l*I)^-1*X'*Y"),
+        (
+            "tr((I - K*H)*P*(I - K*H)' + K*R*K')",
+            "K",
+            "K in R^{n x m}; P in R^{n x n} spd; R in R^{m x m} spd",
+            "K - P*H'*(H*P*H' + R)^-1",  # less the gain of the Kalman filter
+        ),
+        ("norm(A*X*B - C)^2", "X", None, "X - (A'*A)^-1*A'*C*B'*(B*B')^-1"),
+    ],
+)
+def test_the_step_of_a_quadratic_function_shows_where_the_minimum_is(f, wrt, where, expected):
+    step = matcalc.newton(f, wrt, where)
+    assert step.text() == expected
+    assert step.check().passed
+
+
+def test_the_check_of_a_solution_multiplies_by_the_matrix():
+    step = matcalc.hessian("norm2(A*x - b)^2 + norm2(x)^4", "x", "A in R^{m x n}; b in R^m").newton()
+    report = str(step.check())
+    assert report.startswith("Newton step test by x at a random point")
+    assert "the matrix times the solution against the right-hand side" in report
+    assert "compiled NumPy code" in report
+    step.exprs["x"] = step.expr / 2
+    assert not step.check().passed
 
 
 def test_the_command_line_gives_newton_steps(capsys):
