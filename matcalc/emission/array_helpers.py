@@ -111,16 +111,15 @@ def _diag(xp: Any, entries: Array) -> Array:
     return _placed(xp, entries, "ii", (entries.shape[0],) * 2)
 
 
-def _add_diagonal(xp: Any, a: Array, entries: Array) -> Array:
-    """``a`` with numbers added to its diagonal."""
-    at = xp.arange(a.shape[0], device=a.device)
-    return xp.where(at[:, None] == at[None, :], a + entries, a)
-
-
 def _kron(xp: Any, a: Array, b: Array) -> Array:
     """The Kronecker product of matrices."""
     rows, cols = a.shape[0] * b.shape[0], a.shape[1] * b.shape[1]
     return xp.reshape(a[:, None, :, None] * b[None, :, None, :], (rows, cols))
+
+
+def _outer(xp: Any, a: Array, b: Array, out: Array | None = None) -> Array:
+    """The outer products of the vectors of the last axes."""
+    return xp.multiply(a[..., :, None], b[..., None, :], out=out)
 
 
 def _khatri_rao(xp: Any, a: Array, b: Array) -> Array:
@@ -138,6 +137,12 @@ def _unit(xp: Any, position: Any, size: int, like: dict[str, Any]) -> Array:
     """The unit vector; positions count from 0."""
     one = xp.ones((size,), **like)
     return xp.where(xp.arange(size, device=one.device) == position, one, xp.zeros_like(one))
+
+
+def _units(xp: Any, positions: Array, size: int, like: dict[str, Any]) -> Array:
+    """Unit vectors, as rows; positions count from 0."""
+    one = xp.ones((positions.shape[0], size), **like)
+    return xp.where(xp.arange(size, device=one.device)[None, :] == positions[:, None], one, xp.zeros_like(one))
 
 
 def _adjugate(xp: Any, a: Array) -> Array:
@@ -257,6 +262,29 @@ def _position(index: Any, size: int) -> int:
     if not 1 <= at <= size:
         raise ValueError(f"index {at} is outside 1..{size}")
     return at - 1
+
+
+def _wholes(xp: Any, k: Array) -> Array:
+    """The integers that are the entries of an array."""
+    there = xp.floor(k) == k
+    if not bool(xp.all(there)):
+        raise ValueError(f"an index or an exponent is {float(k[~there][0])}, which is no whole number")
+    return xp.astype(k, xp.int64)
+
+
+def _positions(xp: Any, k: Array, size: int) -> Array:
+    """Indices, counted from 1, as arrays count."""
+    there = (k >= 1) & (k <= size)
+    if not bool(xp.all(there)):
+        raise ValueError(f"index {float(k[~there][0]):g} is outside 1..{size}")
+    return _wholes(xp, k) - 1
+
+
+def _of_each(xp: Any, x: Array, at: Array) -> Array:
+    """``x[i, at[i], ...]`` for each i."""
+    count, size = x.shape[0], x.shape[1]
+    flat = xp.reshape(x, (count * size, *x.shape[2:]))
+    return xp.take(flat, at + size * xp.arange(count, device=x.device), axis=0)
 
 
 def _limit(limit: int, size: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from textwrap import wrap
 
 from matcalc.emission.array_source import Function, Unknown
-from matcalc.emission.bundle import definitions, needed, without_types
+from matcalc.emission.bundle import definitions, free_names, needed, without_types
 from matcalc.emission.libraries import Library
 from matcalc.lowering.docstrings import quoted
 from matcalc.lowering.maps import Derivative
@@ -39,9 +39,10 @@ def module_text(
     if unknown:
         wanted = [_wanted(name, order, code) for (name, order), code in unknown.items()]
         out += ["", *wrap(f"# To be given, functions of arrays: {', '.join(wanted)}", 100, subsequent_indent="#   ")]
-    out += ["", *constants] if constants else []
-    for text in [*texts, *("\n".join(d) for d in definitions_)]:
-        out += ["", text] if re.match(r"(#|_[A-Z]+ =)", text) and not text.startswith("def") else ["", "", text]
+    computed = ["\n".join(constants)] if constants else []  # by the helpers, perhaps
+    for text in [*texts, *computed, *("\n".join(d) for d in definitions_)]:
+        near = re.match(r"(#|_[A-Z]+ =)", text) or (text in computed and not texts)
+        out += ["", text] if near and not text.startswith("def") else ["", "", text]
     return "\n".join(out).strip("\n") + "\n"
 
 
@@ -97,9 +98,12 @@ def _patterns(text: str, library: Library) -> str:
     return text
 
 
+RUNTIME = tuple([f"lowering/{name}.py" for name in ("runtime", "matrix_functions", "convolutions", "erf")])
+
+
 def numpy_texts(names: Collection[str], prefix: str = "_") -> tuple[list[str], set[str]]:
     """The definitions of NumPy's runtime that are named, and all that they need, under names with a prefix."""
-    known = definitions("lowering/runtime.py", "lowering/erf.py", "emission/dask_helpers.py")
+    known = definitions(*RUNTIME, "emission/dask_helpers.py")
     order = needed([n for n in names if n in known], known)
     modules = {m for n in order for m in known[n].modules}
     renamed = {n: prefix + n.lstrip("_") for n in known}
@@ -108,12 +112,12 @@ def numpy_texts(names: Collection[str], prefix: str = "_") -> tuple[list[str], s
 
 def _renamed(text: str, names: Mapping[str, str]) -> str:
     """The text with names exchanged, not after a dot, and our errors as Python's."""
-    import ast
     import io
     import tokenize
 
-    own = {a.arg for node in ast.walk(ast.parse(text)) for a in getattr(getattr(node, "args", None), "args", [])}
-    names = {n: new for n, new in names.items() if n not in own}
+    heads = re.findall(r"^(?:def |class )?(\w+)", text, re.MULTILINE)  # what it defines
+    free = free_names(text) | set(heads)
+    names = {n: new for n, new in names.items() if n in free}
     names |= {"ArgumentError": "ValueError", "LimitError": "ValueError"}
     lines = text.split("\n")
     places = []
@@ -128,4 +132,4 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["helper_texts", "module_text", "numpy_texts"]
+__all__ = ["RUNTIME", "helper_texts", "module_text", "numpy_texts"]

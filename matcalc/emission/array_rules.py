@@ -143,7 +143,23 @@ def _dot(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
 
 @_rule("outer")
 def _outer(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
+    if w.has("outer"):
+        return w.word("outer", args)
     return Code(f"{args[0].at(ATOM)}[:, None] * {args[1].at(ATOM)}[None, :]", TERM)
+
+
+@_rule("kron")
+def _kron(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
+    """PyTorch takes only arrays that lie by rows, as products and what is computed of them entry by entry do."""
+    if w.has("by rows"):
+        args = [x if _lies_by_rows(a) else w.word("by rows", [x]) for a, x in zip(v.args, args, strict=True)]
+    return w.word("kron", args)
+
+
+def _lies_by_rows(v: Value) -> bool:
+    if v.op in ("add", "mul"):
+        return all(_lies_by_rows(a) for a in v.args if a.shape)
+    return v.op in ("dot", "outer") or (v.op == "diag" and not v.args[0].shape)
 
 
 @_rule("cosigmoid")
@@ -176,6 +192,20 @@ def _structured(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
     if v.op == "spread" and v.attrs[0] == 1:
         x = Code(f"{x.at(ATOM)}[:, None]", ATOM)
     return w.repeated(x, v.shape, is_number(entries))
+
+
+@_rule("add_diagonal")
+def _add_diagonal(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
+    (a, x), (_, entries) = args, v.args
+    if entries.shape:
+        added, sign = w.word("diag", [x]), "+"
+    else:
+        added, sign = w.word("eye", size=w.size(v.shape[0]).text), "-" if x.text.startswith("-") else "+"
+        x = Code(x.text.removeprefix("-"), x.level)
+        added = added if x.text == "1" else Code(f"{x.at(UNARY)} * {added.text}", TERM)
+    if sign == "+" and a.text.startswith("-") and a.level > SUM:
+        return Code(f"{added.text} - {a.text[1:]}", SUM)
+    return Code(f"{a.at(SUM)} {sign} {added.text}", SUM)
 
 
 @_rule("reshape")
@@ -223,7 +253,8 @@ def _concat(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
 
 @_rule("flip")
 def _flip(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
-    return w.word("flip", args, axes=f"({', '.join(map(str, range(v.rank)))}{',' if v.rank == 1 else ''})")
+    axes = range(v.attrs[0] if v.attrs else 0, v.rank)
+    return w.word("flip", args, axes=f"({', '.join(map(str, axes))}{',' if len(axes) == 1 else ''})")
 
 
 @_rule("commutation")
@@ -234,6 +265,8 @@ def _commutation(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
 
 @_rule("unit")
 def _unit(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
+    if v.rank > 1:
+        return w.word("units", args)
     return w.word("unit", [_checked(w, v.args[0], args[0], args[1]), args[1]])
 
 
@@ -245,7 +278,7 @@ def _checked(w: ArrayWriter, at: Value, code: Code, size: Code) -> Code:
 
 @_rule("whole")
 def _whole(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
-    return w.word("whole", args)
+    return w.word("wholes" if v.shape else "whole", args)
 
 
 @_rule("within")
@@ -258,7 +291,13 @@ def _position(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
     index, size = v.args
     if w.inside(index, size):
         return Code(f"{args[0].at(SUM)} - 1", SUM)
-    return w.word("position", args)
+    return w.word("positions" if v.shape else "position", args)
+
+
+@_rule("take")
+def _take(w: ArrayWriter, v: Value, args: Sequence[Code]) -> Code:
+    (each,) = v.attrs
+    return w.word("take each" if each else "take", args)
 
 
 @_rule("block")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from typing import NamedTuple
 
 from matcalc.dims import Dim
 from matcalc.emission.array_rules import is_number
 from matcalc.emission.array_writer import ArrayWriter
+from matcalc.emission.headers import titled
+from matcalc.emission.kroneckers import with_kronecker_products
 from matcalc.emission.libraries import STANDARD, Library
 from matcalc.errors import ArgumentError
 from matcalc.expr import Expr
@@ -36,6 +38,7 @@ class Function(NamedTuple):
     ``static``   identifiers of arguments that are numbers of Python: positions, limits and exponents
     ``arrays``   identifiers of arguments that are arrays; the sizes are the rest
     ``constants``  statements outside the function
+    ``labels``   identifiers of arrays of whole numbers, which only decide on positions
     ``eager``    whether entries of arrays decide on positions, so that nothing can be compiled before they are known
     """
 
@@ -50,6 +53,7 @@ class Function(NamedTuple):
     constants: tuple[str, ...]
     helpers: frozenset[str]
     modules: frozenset[str]
+    labels: tuple[str, ...] = ()
     eager: bool = False
 
 
@@ -62,13 +66,16 @@ def function(
     unknown: MutableMapping[Unknown, str] | None = None,
     writer: type[ArrayWriter] = ArrayWriter,
     reserved: Sequence[str] = (),
+    needs: bool = False,
 ) -> Function:
     """The text of what is planned.
 
     ``checks``   whether shapes are compared
     ``unknown``  identifiers of functions that are to be given, for several texts together
     ``reserved`` names that the module has besides
+    ``needs``    whether a last argument says which results are needed; the others are None then
     """
+    planned = with_kronecker_products(planned)
     names = Names()
     for taken in (*_TAKEN, *reserved, *(unknown or {}).values()):
         names.take(taken)
@@ -87,6 +94,8 @@ def function(
     results = _results(w, planned.results, own, shared)
     within = [line for c in written for line in _within(w, c, library, shared)]
     results += [c.name for c in written]
+    if needs:
+        results = [f"{code} if needs[{k}] else None" for k, code in enumerate(results)]
     sources = bindings([shape for _, _, shape in arguments])
     given = [(size, w.sizes[size]) for size in w.sizes if size not in sources]
     counted = counting(values)
@@ -99,16 +108,22 @@ def function(
         raise ArgumentError(
             "the result depends on no array, so that its library is not known", hint='choose one: library="torch"'
         )
-    head = _head(w, library, arrays, numbers)
+    only = counting(values, only=True)
+    indices = tuple([code for shown, code, shape in arguments if shape and shown in only])
+    if len(indices) == len(arrays) and not numbers:
+        indices = ()  # the precision of the results is that of some array
+    head = [f"{c} = np.asarray({c})" for c in indices] if library.converts else []
+    head = [*_head(w, library, [c for c in arrays if c not in indices], numbers), *head]
     body = w.own([*(f"    {line}" for line in head), *body, *w.lines, *within, *_listed("    return ", results)])
     codes = [*(code for _, code, _ in arguments), *(code for _, code in given)]
     inputs = [
         (code, "a number of Python" if code in static else described(shape), shown) for shown, code, shape in arguments
     ]
     inputs += [(code, "a dimension, a whole number", size) for size, code in given]
+    inputs += [("needs", "for each result, whether it is needed; else it is None", "needs")] if needs else []
     return Function(
         name,
-        f"def {name}({', '.join(codes)}):",
+        f"def {name}({', '.join([*codes, *(['needs'] if needs else [])])}):",
         _about(planned, remarks, inputs),
         body,
         (*(shown for shown, _, _ in arguments), *(size for size, _ in given)),
@@ -118,6 +133,7 @@ def function(
         tuple(w.own(w.constants)),
         frozenset(w.helpers),
         frozenset(w.modules),
+        indices,
         any(shape and shown in counted for shown, _, shape in arguments),
     )
 
@@ -160,13 +176,17 @@ def _converted(arrays: Sequence[str], numbers: Sequence[str], dtype: bool) -> li
     return [*out, *(f"{c} = float({c})" for c in numbers), *(["dtype = np.dtype(float)"] if dtype else [])]
 
 
-def counting(values: Iterable[Value]) -> set[str]:
-    """The names of arguments that decide on positions, limits or exponents that must be whole."""
+def counting(values: Sequence[Value], only: bool = False) -> set[str]:
+    """The names of arguments that decide on positions, limits or exponents that must be whole; ``only`` those that are
+    nothing else."""
     found: set[str] = set()
+    others = {v.attrs[0] for v in values if v.op == "arg"}
     for v in reachable(values):
         if v.op in ("position", "whole", "within"):
             found |= {a.attrs[0] for a in reachable(v.args) if a.op == "arg"}
-    return found
+        else:
+            others |= {a.attrs[0] for a in v.args if a.op == "arg"}
+    return found - others if only else found
 
 
 def _results(
@@ -247,14 +267,17 @@ def _listed(opening: str, parts: Sequence[str]) -> list[str]:
 
 
 def _about(planned: Planned, remarks: Sequence[str], inputs: Sequence[tuple[str, str, str]]) -> list[str]:
-    out = (planned.title or "Generated by matcalc.").splitlines()
+    out = titled(planned.title)
     out += ["", *remarks] if remarks else []
     if inputs:
         lines = [f"{code:<8} {shape}" + (f"  ({shown})" if shown != code else "") for code, shape, shown in inputs]
         out += ["", "Arguments", *(f"  {line}" for line in lines)]
     out += ["", "Result" if len(planned.results) + len(planned.closures) == 1 else "Results, as a tuple"]
-    out += [f"  {label:<8} {described_result(e, v)}" for label, e, v in planned.results]
+    out += [f"  {label:<8} {described_result(e, v, bool(planned.batch))}" for label, e, v in planned.results]
     out += [f"  {c.name:<8} a function: {c.title}" for c in planned.closures]
+    if planned.batch:
+        many = [code for code, _, shown in inputs if shown in planned.batch]
+        out += ["", f"A batch: the first axis of {', '.join(many)}, and of all results, counts its items."]
     return [*out, "", "Vectors are one-dimensional arrays."]
 
 

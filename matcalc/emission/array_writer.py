@@ -23,6 +23,7 @@ class ArrayWriter(Writer):
     """Writes for one library; ``helpers`` are the names of what it uses that the library has not."""
 
     reuses = False
+    decimal = False
 
     def __init__(self, names: Names, library: Library, preferred: Mapping[Value, str] | None = None) -> None:
         super().__init__(names, preferred)
@@ -100,7 +101,8 @@ class ArrayWriter(Writer):
         index, body, lower, upper = v.args
         first, last = self._code[lower], self._code[upper]
         stack = bool(v.attrs)
-        name, counter = self.names.take("slices" if stack else "total"), self.names.take(index.attrs[0])
+        name = self.names.take("slices" if stack else self.preferred.get(v) or "total")
+        counter = self.names.take(index.attrs[0])
         self.lines.append(f"{indent}{name} = {'[]' if stack else self.zeros(v.shape)}")
         stop = f"{last.at(SUM)} + 1" if upper.op != "const" else str(upper.attrs[0] + 1)
         self.lines.append(f"{indent}for {counter} in range({first.text}, {stop}):")
@@ -136,7 +138,7 @@ class ArrayWriter(Writer):
                 code = self._named(code, indent)
             blocks[ranges] = (code, own[0].block)
         for p in pieces:
-            if p.how == "mirror":
+            if p.how == "mirror" and p.source in blocks:  # else it is empty
                 turned = "{0}.T" if len(p.block) == 2 else None
                 source = blocks[p.source][0]
                 axes = [*range(len(p.block) - 2), len(p.block) - 1, len(p.block) - 2]
@@ -148,6 +150,8 @@ class ArrayWriter(Writer):
                 (1, code if not ranges else self._within(code, ranges, v.shape)) for ranges, (code, _) in blocks.items()
             ]
             found = self._summed(placed, indent) if placed else Code(self.zeros(v.shape), ATOM)
+        if found.text.isidentifier() and v not in self.preferred:
+            return found
         name = self.names.take(self.preferred.get(v) or "out")
         self.lines.append(indent + self.assignment(name, found.text))
         return Code(name, ATOM)
@@ -163,8 +167,15 @@ class ArrayWriter(Writer):
         for sign, code in others:
             if len(out.text) + len(code.text) > self.width:
                 out = self._named(out, indent)
+            if code.text.startswith("-") and code.level > SUM:
+                sign, code = -sign, Code(code.text[1:], code.level)
             out = Code(f"{out.at(SUM)} {'-' if sign < 0 else '+'} {code.at(TERM)}", SUM)
         return out
+
+    def _scaled(self, scale: Code, code: Code) -> Code:
+        if scale.text == "-1":
+            return Code(f"-{code.at(UNARY)}", UNARY)
+        return Code(f"{scale.at(UNARY)} * {code.at(UNARY)}", TERM)
 
     def permuted(self, a: Code, axes: Sequence[int]) -> Code:
         return a if list(axes) == sorted(axes) else self.word("permute", [a], axes=f"({', '.join(map(str, axes))})")
@@ -177,7 +188,7 @@ class ArrayWriter(Writer):
         sizes = [next(d for d, b in zip(piece.inner, piece.axes, strict=True) if b == a) for a in distinct]
         code, shape = self._product(piece, operands, [codes[a] for a in operands])
         if piece.scale is not None:
-            code = Code(f"{codes[v.args[piece.scale]].at(UNARY)} * {code.at(UNARY)}", TERM)
+            code = self._scaled(codes[v.args[piece.scale]], code)
         if piece.turned:
             code = self._lifted(code, shape, len(piece.turned), False)
             shape = (dim(1),) * (len(piece.turned) - len(shape)) + tuple(shape)

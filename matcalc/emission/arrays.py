@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matcalc.emission.array_module import module_text
 from matcalc.emission.array_source import Function, Unknown, definition, function
-from matcalc.emission.conversion import converted
+from matcalc.emission.conversion import converted, labels
 from matcalc.emission.libraries import LIBRARIES, Library
 from matcalc.errors import ArgumentError, LimitError
 from matcalc.lowering import compiled
@@ -81,11 +81,10 @@ class ArrayFunction:
         count = len(made.shapes)
         texts = {name: ",".join(map(str, shape)) for name, shape in zip(written.shown, made.shapes, strict=False)}
         self._signature = Signature(texts, written.shown[count:], batch=made.batch)
-        self._counts = [code in written.static for code in written.codes[:count]]
+        self._counts = [code in (*written.static, *written.labels) for code in written.codes[:count]]
         self._usual: dict[Any, Callable[..., Any]] = {}  # by the kinds of arguments that have been found right
         self._special: dict[tuple[int, ...], Callable[..., Any]] = {}  # for sizes of another order of operations
-        space = executed(made.source, written.name, self._given)
-        self.function: Callable[..., Any] = space[written.name]
+        self.function: Callable[..., Any] = _defined(made, self._given)
         self.__wrapped__ = self.function
         self.__doc__ = getattr(self.function, "__doc__", None)
 
@@ -123,10 +122,9 @@ class ArrayFunction:
             named = {self._made.unknown[which]: code for which, code in unknown.items()}
             given = {named[code]: f for code, f in self._given.items() if code in named}
             same = made.written.codes == self._made.written.codes
-            space = executed(made.source, made.written.name, given) if same else {}
             if len(self._special) >= _MOST_KINDS:
                 self._special.clear()
-            found = self._special[key] = space[made.written.name] if same else self.function
+            found = self._special[key] = _defined(made, given) if same else self.function
         return found or self.function
 
     def _bound(self, args: Sequence[Any], keywords: Mapping[str, Any]) -> list[Any]:
@@ -152,8 +150,12 @@ class ArrayFunction:
             return converted(self.library, self.arguments[: len(given)], given) if given else []
         rest = [a for a, counts in zip(given, self._counts, strict=True) if not counts]
         names = [n for n, counts in zip(self.arguments, self._counts, strict=False) if not counts]
-        arrays = iter(converted(self.library, names, rest) if rest else ())
-        return [_number(a) if counts else next(arrays) for a, counts in zip(given, self._counts, strict=True)]
+        arrays = converted(self.library, names, rest) if rest else []
+        first, rest = arrays[0] if arrays else None, arrays[::-1]
+        return [
+            rest.pop() if not counts else labels(self.library, name, a, first) if shape else _number(a)
+            for name, a, counts, shape in zip(self.arguments, given, self._counts, self._made.shapes, strict=False)
+        ]
 
     def _check(self, arrays: Sequence[Any], sizes: Sequence[int]) -> dict[str, int]:
         """The sizes that the arguments show."""
@@ -184,6 +186,14 @@ class ArrayFunction:
 
     def __repr__(self) -> str:
         return f"<compiled {self._made.written.name}({', '.join(self.arguments)}) for {self.library}>"
+
+
+def _defined(made: Made, given: Mapping[str, Any]) -> Callable[..., Any]:
+    """The function of the text. Its module has no name: torch.compile would import it."""
+    space = executed(made.source, made.written.name, given)
+    del space["__name__"]
+    found: Callable[..., Any] = space[made.written.name]
+    return found
 
 
 def _entries(shape: ArrayShape, sizes: Mapping[str, int]) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from matcalc.emission.array_module import module_text
-from matcalc.emission.array_source import Function, Unknown, definition, docstring, function
+from matcalc.emission.array_source import WIDTH, Function, Unknown, definition, docstring, function
 from matcalc.emission.arrays import ArrayFunction, implementations, installed, made_of
 from matcalc.emission.libraries import LIBRARIES
 from matcalc.errors import ArgumentError
@@ -50,6 +50,7 @@ class Parts(NamedTuple):
     slopes: str  # the names of what the derivative gives
     call: str  # of the derivative
     returned: dict[str, str]  # for each differentiable argument
+    places: list[int]  # of the differentiable arguments among all
 
 
 _WRITERS: dict[str, Callable[[str, Function, Function, Parts], list[list[str]]]] = {}
@@ -88,8 +89,9 @@ def written_function(library: str, of: WithDerivative) -> tuple[Planned, str, Fu
     about = {"title": f"{what} by {by} of {title}", "name": "gradient" if cotangent is None else "vjp"}
     backward = planned(requested(outputs, given, names=names, subgradient=True, limit=None, **about))
     own = ("function", "Function")
-    f = function(forward, kind, checks=False, unknown=unknown, reserved=(*own, backward.name))
-    g = function(backward, kind, checks=False, unknown=unknown, reserved=(*own, forward.name))
+    several = library == "torch" and len(slopes) > 1
+    f = function(forward, kind, checks=False, unknown=unknown, reserved=(*own, backward.name, "needs"))
+    g = function(backward, kind, checks=False, unknown=unknown, reserved=(*own, forward.name, "needs"), needs=several)
     if f.static or g.static:
         raise ArgumentError("a position, a limit or an exponent that is a variable has no derivative of its own")
     if set(g.shown) - {name for name, _ in backward.arguments} - set(f.shown):
@@ -114,6 +116,7 @@ def _parts(f: Function, g: Function, of: WithDerivative) -> Parts:
     rows = {input_name(e) for e in arguments if e.is_row and not e.is_scalar}  # their gradients have two axes
     one = {name: f"{d}[0]" if name in rows else d for name, d in found.items()}
     behind = f"{cotangent}[0]" if value.is_row and not value.is_scalar else cotangent
+    needs = ["needs"] if g.head.endswith(", needs):") else []
     sizes = [codes[size] for size in g.shown if size in f.shown and codes[size] not in arrays]
     return Parts(
         arrays,
@@ -123,8 +126,9 @@ def _parts(f: Function, g: Function, of: WithDerivative) -> Parts:
         [c for c in arrays if c not in [codes[name] for name in slopes]],
         cotangent,
         ", ".join(found.values()),
-        f"{g.name}({', '.join([*arrays, *([] if scalar else [behind]), *sizes])})",
+        f"{g.name}({', '.join([*arrays, *([] if scalar else [behind]), *sizes, *needs])})",
         {codes[name]: f"{cotangent} * {d}" if scalar else d for name, d in one.items()},
+        [f.codes.index(codes[name]) for name in slopes],
     )
 
 
@@ -136,6 +140,14 @@ def _torch(title: str, f: Function, g: Function, parts: Parts) -> list[list[str]
     """The class with forward and backward, and the function that applies it."""
     taken = ", ".join(f.codes)
     arrays, counts, cotangent = parts.arrays, parts.counts, parts.cotangent
+    backward = [f"        {parts.slopes} = {parts.call}"]
+    returned = parts.returned
+    if len(parts.places) > 1:
+        backward.insert(0, f"        needs = [ctx.needs_input_grad[k] for k in {tuple(parts.places)}]")
+        given = enumerate(returned.items())
+        returned = {c: d if d.isidentifier() else f"{d} if needs[{k}] else None" for k, (c, d) in given}
+    last = [returned.get(c, "None") for c in f.codes]
+    short = len(", ".join(last)) < WIDTH
     lines = [
         "class Function(torch.autograd.Function):",
         *docstring([title, "", f"The derivative by {parts.by} is the closed form of {g.name}."]),
@@ -155,8 +167,8 @@ def _torch(title: str, f: Function, g: Function, parts: Parts) -> list[list[str]
         f"    def backward(ctx, {cotangent}):",
         f"        {_several(arrays)} = ctx.saved_tensors",
         *([f"        {_several(counts)} = ctx.sizes"] if counts else []),
-        f"        {parts.slopes} = {parts.call}",
-        f"        return {', '.join(parts.returned.get(c, 'None') for c in f.codes)}",
+        *backward,
+        *([f"        return {', '.join(last)}"] if short else ["        return (", *_lines(last), "        )"]),
     ]
     apply = [f"def function({taken}):", *docstring([title]), *_tensors(parts)]
     if parts.fixed:
@@ -166,6 +178,10 @@ def _torch(title: str, f: Function, g: Function, parts: Parts) -> list[list[str]
             f'        raise ValueError("the derivative is known by {parts.by} only: detach {others}")',
         ]
     return [lines, [*apply, f"    return Function.apply({taken})"]]
+
+
+def _lines(items: Sequence[str]) -> list[str]:
+    return [f"            {item}," for item in items]
 
 
 def _tensors(parts: Parts) -> list[str]:

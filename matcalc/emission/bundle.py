@@ -40,14 +40,22 @@ def definitions(*paths: str) -> Mapping[str, Definition]:
             for name in names:
                 texts[name], trees[name] = text, node
     out = {}
-    for name, node in trees.items():
-        used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {name}
+    for name in trees:
+        used = free_names(texts[name]) - {name}
         out[name] = Definition(
             texts[name],
             tuple(n for n in trees if n in used),
             tuple(dict.fromkeys(imported[n] for n in sorted(used) if n in imported)),
         )
     return out
+
+
+def free_names(text: str) -> set[str]:
+    """The names that a definition takes from its module: those that it does not bind itself, nor are in annotations."""
+    node = ast.parse(without_types(text))
+    names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+    taken = {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+    return {n.id for n in names} - {n.id for n in names if isinstance(n.ctx, ast.Store)} - taken
 
 
 def _imports(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
@@ -110,4 +118,4 @@ def _span(annotation: ast.expr | None, before: bytes) -> list[tuple[int, int, in
     return [(annotation.lineno, annotation.col_offset, end, column, before)]
 
 
-__all__ = ["Definition", "definitions", "needed", "without_types"]
+__all__ = ["Definition", "definitions", "free_names", "needed", "without_types"]

@@ -67,7 +67,7 @@ def _logdet(w: Body, v: Value) -> Code:
         return Code(f"2.0 * log_determinant({n}, {name})", TERM)
     lu, _, singular = w.factored(a)
     w.use("log_determinant")
-    return Code(f"{singular} ? -INFINITY : log_determinant({n}, {lu})", TERNARY)
+    return Code(f"{singular} ? -HUGE_VAL : log_determinant({n}, {lu})", TERNARY)
 
 
 def _loop(w: Body, v: Value) -> Code:

@@ -42,6 +42,7 @@ class Body:
         self._numbers: dict[Value, Code] = {}
         self._integers: dict[Value, Code] = {}
         self._factors: dict[tuple[str, Value], tuple[str, str, str]] = {}
+        self._refused: frozenset[str] = frozenset()  # conditions under which it fails, that have been tested
         self._memo: dict[tuple[Value, tuple[str, ...]], Code] = {}
         self._shared: set[Value] = set()  # values with several users in the loops that they are written into
         self._indent = 1
@@ -95,8 +96,10 @@ class Body:
         return self.names.take(wanted)
 
     def fail(self, condition: str, status: int) -> None:
-        self.fails = True
-        self.emit(f"if ({condition}) {{ status = {status}; goto done; }}")
+        if condition not in self._refused:
+            self.fails = True
+            self._refused |= {condition}
+            self.emit(f"if ({condition}) {{ status = {status}; goto done; }}")
 
     def require(self, size: Dim, position: Value) -> None:
         """That an axis has the position, where that is a number; others are checked where they are computed."""
@@ -360,14 +363,14 @@ class Body:
     @contextmanager
     def scope(self, index: Value) -> Iterator[None]:
         """The body of a loop: it knows what does not depend on the index, and leaves nothing behind."""
-        held = (self.arrays, self._numbers, self._integers, self._factors, self._memo)
+        held = (self.arrays, self._numbers, self._integers, self._factors, self._memo, self._refused)
         self.arrays = {v: name for v, name in self.arrays.items() if index not in v.indices}
         self._numbers = {v: code for v, code in self._numbers.items() if index not in v.indices}
         self._integers = {v: code for v, code in self._integers.items() if index not in v.indices}
         self._factors = {key: found for key, found in self._factors.items() if index not in key[1].indices}
         self._memo = {}
         yield
-        self.arrays, self._numbers, self._integers, self._factors, self._memo = held
+        self.arrays, self._numbers, self._integers, self._factors, self._memo, self._refused = held
 
     def counted(self, loop: Value, name: str | None) -> Code:
         """An indexed sum, or an array whose slices belong to the indices; a sum of numbers gives its variable."""

@@ -45,6 +45,8 @@ def sum_of(terms: Sequence[Code], signs: Sequence[bool]) -> Code:
     for negative, a in zip(signs, terms, strict=True):
         if not text:
             text = f"-{a.at(POWER)}" if negative else a.at(SUM)
+        elif not negative and a.text.startswith("-") and a.level > SUM:
+            text += f" - {a.text[1:]}"
         else:
             text += f" {'-' if negative else '+'} {a.at(TERM)}"
     return Code(text, SUM if len(terms) > 1 else UNARY if signs[0] else max(terms[0].level, SUM))

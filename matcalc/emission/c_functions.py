@@ -54,7 +54,7 @@ helper("largest", """
 /* the largest of entries that lie `stride` apart, or NaN */
 static double largest(ptrdiff_t length, ptrdiff_t stride, const double *x)
 {
-    double top = -INFINITY;
+    double top = -HUGE_VAL;
     for (ptrdiff_t k = 0; k < length; k++)
         if (x[k * stride] > top || x[k * stride] != x[k * stride]) top = x[k * stride];
     return top;

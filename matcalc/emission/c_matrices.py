@@ -346,7 +346,7 @@ static void pseudo_inverse(ptrdiff_t m, ptrdiff_t n, const double *x, double *ou
         for (ptrdiff_t j = 0; j < m; j++) {
             double e = 0.0;
             for (ptrdiff_t k = 0; k < cols; k++)
-                if (s[k] > 1e-15 * top)
+                if (s[k] > 2.220446049250313e-16 * (double) rows * top)
                     e += (turned ? u[i * cols + k] * v[j * cols + k] : v[i * cols + k] * u[j * cols + k]) / s[k];
             out[i * m + j] = e;
         }

@@ -33,7 +33,8 @@ def put(w: Body, v: Value, piece: Piece, name: str, adding: bool = False) -> Non
     with w.loops(place.sizes) as index:
         code = _piece_entry(w, piece, operands, index)
         if piece.scale is not None and not adds:
-            code = product_of([w.scalar(v.args[piece.scale]), code])
+            scale = w.scalar(v.args[piece.scale])
+            code = Code(f"-{code.at(UNARY)}", UNARY) if scale.text == "-1.0" else product_of([scale, code])
         sign = "+" if adds > 0 else "-" if adds else ""
         if len(code.text) > _LONG:
             code = w.local(code)

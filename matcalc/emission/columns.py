@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from matcalc.dims import ONE, Dim, dim
 from matcalc.emission.c_kept import is_trivial
-from matcalc.emission.columns_base import Args, number, one_more
+from matcalc.emission.columns_base import Args, number, one_more, opposite_of
 from matcalc.emission.columns_calls import CallColumns
 from matcalc.emission.columns_pieces import PieceColumns
 from matcalc.emission.places import Place, column_major
@@ -86,15 +86,21 @@ class ColumnWriter(PieceColumns, CallColumns, ABC):
         return Code(f"{self.map_name(*v.attrs)}({', '.join(a.text for a in args)})", ATOM)
 
     def op_add(self, v: Value, args: Args) -> Code:
-        text, arrays = "", False
-        for negative, a, arg in zip(v.attrs[0], v.args, args, strict=True):
+        terms = []
+        for minus, a, arg in zip(v.attrs[0], v.args, args, strict=True):
             code = self.aligned(a, arg, v.rank)
+            opposite = opposite_of(code)
+            terms.append((minus, a, code) if opposite is None else (not minus, a, opposite))
+        if len(terms) == 2 and terms[0][0] and not terms[1][0]:
+            terms.reverse()
+        text, arrays = "", False
+        for minus, a, code in terms:
             if not text:
-                text = f"-{code.at(POWER)}" if negative else code.at(SUM)
+                text = f"-{code.at(POWER if chr(92) in code.text else TERM)}" if minus else code.at(SUM)
                 arrays = bool(a.shape)
                 continue
             arrays = arrays or bool(a.shape)
-            text += f" {self.plus('-' if negative else '+', arrays)} {code.at(TERM)}"
+            text += f" {self.plus('-' if minus else '+', arrays)} {code.at(TERM)}"
         return Code(text, SUM)
 
     def op_mul(self, v: Value, args: Args) -> Code:

@@ -127,6 +127,14 @@ class Columns(Writer, ABC):
         """Entries by linear indices."""
         return Code(f"{x}{self.opening}{places}{self.closing}", ATOM)
 
+    @abstractmethod
+    def unpacked(self, names: Sequence[str]) -> str:
+        """Variables that several values are assigned to."""
+
+    @abstractmethod
+    def run(self, first: Code, step: Code, last: Code) -> str:
+        """Linear indices as far apart as one step."""
+
     def zeros(self, shape: ArrayShape) -> str:
         return self.filled(shape, "0").text
 
@@ -228,6 +236,11 @@ def number(value: Any) -> Code:
     return code
 
 
+def opposite_of(code: Code) -> Code | None:
+    """What is negated, of a product or a number with a minus in front."""
+    return Code(code.text[1:], code.level) if code.text.startswith("-") and code.level > SUM else None
+
+
 def one_more(code: Code) -> Code:
     if code.text.isdigit():
         return Code(str(int(code.text) + 1), ATOM)
@@ -242,4 +255,4 @@ def one_less(code: Code) -> Code:
     return Code(f"{code.at(SUM)} - 1", SUM)
 
 
-__all__ = ["Args", "Columns", "number", "one_less", "one_more"]
+__all__ = ["Args", "Columns", "number", "one_less", "one_more", "opposite_of"]

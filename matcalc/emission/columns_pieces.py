@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping, Sequence
 
-from matcalc.dims import ONE
+from matcalc.dims import ONE, Dim
 from matcalc.emission.columns_base import Columns, one_less
 from matcalc.emission.places import Place, column_major, place_of, source_of
 from matcalc.lowering.assembling import Piece
-from matcalc.lowering.code import ATOM, SUM, TERM, UNARY, Code
+from matcalc.lowering.code import ATOM, POWER, SUM, TERM, UNARY, Code
 from matcalc.lowering.plan import Value
 
 
@@ -26,8 +26,10 @@ class PieceColumns(Columns, ABC):
             return Code(name, ATOM)
         first = pieces[0]
         begun = 0
-        if _is_whole(first, v) and first.scale is None:
+        if _is_whole(first, v):
             value, full = self._piece_value(first, v, codes)
+            if first.scale is not None:
+                value = self.scaled(v.args[first.scale], codes, value)
             if not full:
                 zeros = self.filled(v.shape, "0").text
                 value = Code(f"{value.at(SUM)} {self.plus('+', True)} {zeros}", SUM)
@@ -48,6 +50,12 @@ class PieceColumns(Columns, ABC):
                 value = self.product([(codes[v.args[piece.scale]], False), (value, False)])
             text = f"{name} {'-' if piece.adds < 0 else '+'} {value.at(TERM)}" if piece.adds else value.text
             self.lines.append(indent + self.assignment(name, text))
+
+    def scaled(self, scale: Value, codes: Mapping[Value, Code], value: Code) -> Code:
+        """A number times the value of a piece."""
+        if scale.op == "const" and scale.attrs[0] == -1:
+            return Code(f"-{value.at(POWER)}", UNARY)
+        return self.product([(codes[scale], False), (value, True)])
 
     def begun(self, value: Code, piece: Piece, v: Value) -> Code:
         """What an array begins as, of its own."""
@@ -89,19 +97,52 @@ class PieceColumns(Columns, ABC):
             start = Code(f"{start.at(SUM)} + {step.at(TERM)}", SUM)
         if not place.sizes:
             return start.text
+        if len(place.sizes) == 1 and not place.fixed:
+            (stride,), (size,) = place.strides, place.sizes
+            return self.run(start, self.size(stride), self.size(place.offset + 1 + stride * (size - 1)))
         strides, sizes = self.sizes_of(place.strides), self.sizes_of(place.sizes)
         return f"{self.use('places')}({start.text}, {strides}, {sizes})"
 
-    def mirrored(self, v: Value, piece: Piece) -> tuple[str, str]:
-        strides = column_major(v.shape)
-        here, there = place_of(piece, v.shape, strides), source_of(piece, v.shape, strides)
-        return self.view(here, v.args, {}), self.view(there, v.args, {})
+    def block(self, v: Value, piece: Piece) -> str:
+        """The ranges of the axes, where a piece is a block of the array as it is; else nothing."""
+        axes = tuple(range(v.rank))
+        if piece.how != "mirror" and not (
+            piece.inner == piece.sizes == piece.block
+            and piece.axes == axes
+            and not any(piece.windows)
+            and piece.turned in ((), axes)
+        ):
+            return ""
+        return self._ranges(piece.ranges or (None,) * v.rank)
+
+    def _ranges(self, ranges: Sequence[tuple[Dim, Dim] | None]) -> str:
+        out = []
+        for limits in ranges:
+            if limits is None:
+                out.append(":")
+            else:
+                last = "end" if limits[1].value == 0 else self.size(limits[1]).at(TERM)
+                out.append(f"{self.size(limits[0] + 1).at(TERM)}:{last}")
+        return ", ".join(out)
+
+    def mirrored(self, v: Value, piece: Piece, name: str) -> str:
+        """The statement that puts the transpose of another block where a piece belongs."""
+        turned = "'" if v.rank == 2 else ""
+        if turned:
+            here, there = self.block(v, piece), self._ranges(piece.source)
+        else:
+            strides = column_major(v.shape)
+            places = place_of(piece, v.shape, strides), source_of(piece, v.shape, strides)
+            here, there = (self.view(place, v.args, {}) for place in places)
+        source = f"{self.gathered(name, there).text}{turned}"
+        return self.assignment(self.gathered(name, here).text, source)
 
     def loop(self, v: Value, indent: str) -> Code:
         index, body, lower, upper = v.args
         first, last = self._code[lower], self._code[upper]
         stack = bool(v.attrs)
-        name, counter = self.names.take("out" if stack else "total"), self.names.take(index.attrs[0])
+        name = self.names.take(self.preferred.get(v) or ("out" if stack else "total"))
+        counter = self.names.take(index.attrs[0])
         self.lines.append(indent + self.assignment(name, "0.0" if not v.shape else self.zeros(v.shape)))
         self.lines.append(indent + self.counting(counter, first, last))
         outer = self._code

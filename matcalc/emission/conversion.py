@@ -101,6 +101,27 @@ def _standard(names: Sequence[str], values: Sequence[Any]) -> list[Any]:
     ]
 
 
+def labels(library: str, name: str, value: Any, like: Any) -> Any:
+    """Whole numbers as an array, in the precision that they have, where ``like`` lies."""
+    if library == "torch":
+        import torch
+
+        return value if isinstance(value, torch.Tensor) else torch.as_tensor(value, device=like.device)
+    if library == "jax":
+        import jax.numpy as jnp
+
+        return jnp.asarray(value)
+    if library == "dask":
+        import dask.array as da
+
+        return value if isinstance(value, da.Array) else da.asarray(value)
+    import array_api_compat as compat
+
+    if not compat.is_array_api_obj(value):
+        raise _no_array(name, value, "an array that follows the array API standard")
+    return value
+
+
 _CONVERTERS: dict[str, Callable[[Sequence[str], Sequence[Any]], list[Any]]] = {
     "torch": _torch,
     "jax": _jax,
@@ -120,4 +141,4 @@ def _refuse_complex(names: Sequence[str], which: Sequence[bool]) -> None:
             raise ArgumentError(f"{name} is complex", hint="NumPy callables take complex arrays where they may")
 
 
-__all__ = ["converted"]
+__all__ = ["converted", "labels"]

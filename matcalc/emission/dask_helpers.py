@@ -16,6 +16,15 @@ def _at_once(da: Any, function: Callable[..., Any], shape: tuple[int, ...], *ope
     return da.from_delayed(dask.delayed(function)(*operands), shape, dtype=dtype)
 
 
+def _solved(da: Any, a: Array, b: Array) -> Array:
+    """``a^-1*b``, chunk by chunk of the columns of ``b``."""
+    import numpy as np
+
+    axes, meta = "jk"[: b.ndim], np.empty((0,) * b.ndim, b.dtype)
+    a, b = a.rechunk(-1), b.rechunk({0: -1})
+    return da.blockwise(np.linalg.solve, axes.replace("j", "i"), a, "ij", b, axes, concatenate=True, meta=meta)
+
+
 def _reshaped(da: Any, x: Array, shape: tuple[int, ...]) -> Array:
     """The entries, row by row, in another shape; by way of all in a row where Dask knows no shorter one."""
     try:
@@ -24,11 +33,25 @@ def _reshaped(da: Any, x: Array, shape: tuple[int, ...]) -> Array:
         return x.reshape(-1).reshape(shape)
 
 
+def _of_each_chunk(da: Any, x: Array, at: Array) -> Array:
+    """``x[i, at[i], ...]`` for each i; chunks along i stay what they are."""
+    here = at[:, None] == da.arange(x.shape[1], chunks=x.chunks[1])[None, :]
+    here = here[(slice(None), slice(None), *[None] * (x.ndim - 2))]
+    return da.sum(da.where(here, x, da.zeros_like(x)), axis=1)
+
+
 def logdet(a: Array) -> Array:
     """The logarithm of the absolute determinant."""
     import numpy as np
 
     return np.linalg.slogdet(a)[1]
+
+
+def pseudo_inverse(a: Array) -> Array:
+    """The pseudo-inverse; what is zero but for rounding in the precision of the matrix is zero."""
+    import numpy as np
+
+    return np.linalg.pinv(a, rtol=None)  # type: ignore[call-overload]  # None is its own word for that
 
 
 def repeats(a: Array, letters: str) -> Array:

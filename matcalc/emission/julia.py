@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matcalc.dims import Dim
 from matcalc.emission import reserved
 from matcalc.emission.columns import FUNCTIONS, ColumnWriter
-from matcalc.emission.columns_base import Args
+from matcalc.emission.columns_base import Args, opposite_of
 from matcalc.emission.columns_calls import CALLS
 from matcalc.emission.columns_source import WIDTH, ColumnFunction, column_function
 from matcalc.emission.headers import folded, listed
@@ -16,7 +16,7 @@ from matcalc.emission.identifiers import Identifiers
 from matcalc.emission.julia_functions import HELPERS
 from matcalc.emission.places import column_major, place_of
 from matcalc.lowering.assembling import Piece
-from matcalc.lowering.code import ATOM, POWER, SUM, TERM, UNARY, Code, dim_code
+from matcalc.lowering.code import ATOM, POWER, SUM, TERM, Code, dim_code
 from matcalc.lowering.plan import VIEWS, ArrayShape, Value
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def _quoted(line: str) -> str:
 def _checks(f: ColumnFunction) -> list[str]:
     """The statements that check shapes."""
     out, sizes = [], f.writer.sizes
-    for a in f.taken:
-        if not a.shape or not all(d.names <= sizes.keys() for d in a.shape):
+    for k, a in enumerate(f.taken):
+        if k in f.whole or not a.shape or not all(d.names <= sizes.keys() for d in a.shape):
             continue
         wanted = ", ".join(dim_code(d, sizes).text for d in a.shape) + ("," if len(a.shape) == 1 else "")
         shown = " x ".join(str(d) for d in a.shape)
@@ -125,6 +125,12 @@ class JuliaWriter(ColumnWriter):
     def indexed(self, x: str, places: Sequence[str], kept: Sequence[bool], shape: ArrayShape) -> Code:
         return Code(f"{x}[{', '.join(places)}]", ATOM)
 
+    def unpacked(self, names: Sequence[str]) -> str:
+        return ", ".join(names)
+
+    def run(self, first: Code, step: Code, last: Code) -> str:
+        return f"{first.at(TERM)}:{step.at(TERM)}:{last.at(TERM)}"
+
     def joined(self, args: Args, axis: int) -> Code:
         return Code(f"{'vcat' if axis == 0 else 'hcat'}({', '.join(a.text for a in args)})", ATOM)
 
@@ -162,14 +168,13 @@ class JuliaWriter(ColumnWriter):
 
     def op_add_diagonal(self, v: Value, args: Args) -> Code:
         a, entries = args
-        added = (
-            f"Diagonal({entries.text})"
-            if v.args[1].shape
-            else "I"
-            if entries.text == "1"
-            else f"{entries.at(TERM)} * I"
-        )
-        return Code(f"{a.at(SUM)} + {added}", SUM)
+        added = f"Diagonal({entries.text})"
+        if not v.args[1].shape:
+            added = {"1": "I", "-1": "-I"}.get(entries.text) or f"{entries.at(TERM)} * I"
+        if added.startswith("-"):
+            return Code(f"{a.at(SUM)} - {added[1:]}", SUM)
+        opposite = opposite_of(a)
+        return Code(f"{a.at(SUM)} + {added}" if opposite is None else f"{added} - {opposite.at(TERM)}", SUM)
 
     def op_flip(self, v: Value, args: Args) -> Code:
         return Code(f"reverse({args[0].text})", ATOM)
@@ -219,17 +224,16 @@ class JuliaWriter(ColumnWriter):
 
     def put(self, v: Value, piece: Piece, codes: Mapping[Value, Code], name: str, indent: str, adding: bool) -> None:
         if piece.how == "mirror":
-            here, there = self.mirrored(v, piece)
-            self.lines.append(f"{indent}{name}[{here}] = {name}[{there}]")
+            self.lines.append(indent + self.mirrored(v, piece, name))
             return
         adds = piece.adds or int(adding)
         value, _ = self._piece_value(piece, v, codes)
         place = place_of(piece, v.shape, column_major(v.shape))
         if piece.scale is not None:
-            scale = codes[v.args[piece.scale]]
-            value = Code(f"{scale.at(TERM)} .* {value.at(UNARY)}", TERM)
+            value = self.scaled(v.args[piece.scale], codes, value)
+        where = self.block(v, piece) or self.view(place, v.args, codes)
         sign = ("." if place.sizes else "") + ("+" if adds > 0 else "-" if adds else "") + "="
-        self.lines.append(f"{indent}{name}[{self.view(place, v.args, codes)}] {sign} {value.text}")
+        self.lines.append(f"{indent}{name}[{where}] {sign} {value.text}")
 
 
 _SHARED = VIEWS | {"arg", "map", "unknown", "vec", "unvec"}

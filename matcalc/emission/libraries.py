@@ -44,7 +44,6 @@ STANDARD = {
     "eye": "{xp}.eye({size}, **like)",
     "number": "{xp}.asarray({0}, **like)",
     "diag": "{h}.diag({0})",
-    "add_diagonal": "{h}.add_diagonal({0}, {1})",
     "broadcast": "{xp}.broadcast_to({0}, {shape})",
     "reshape": "{xp}.reshape({0}, {shape})",
     "flat": "{xp}.reshape({0}, (-1,))",
@@ -54,7 +53,7 @@ STANDARD = {
     "stack": "{xp}.stack({arrays}, axis={axis})",
     "concat": "{xp}.concat({arrays}, axis={axis})",
     "spread": "{xp}.broadcast_arrays({arrays})",
-    "flip": "{xp}.flip({0})",
+    "flip": "{xp}.flip({0}, axis={axes})",
     "placed": "{h}.placed({0}, {letters}, {shape})",
     "placed at": "{h}.placed({0}, {letters}, {shape}, {places})",
     "within": "{h}.within({0}, {starts}, {shape})",
@@ -64,6 +63,12 @@ STANDARD = {
     "whole": "{h}.whole({0})",
     "position": "{h}.position({0}, {1})",
     "limit": "{h}.limit({0}, {1})",
+    # of a batch
+    "take": "{xp}.take({0}, {1}, axis=0)",
+    "take each": "{h}.of_each({0}, {1})",
+    "units": "{h}.units({0}, {1}, like)",
+    "wholes": "{h}.wholes({0})",
+    "positions": "{h}.positions({0}, {1})",
     # functions that NumPy's templates name
     "linalg.matrix_power": "{xp}.linalg.matrix_power({0}, {1})",
     "linalg.pinv": "{xp}.linalg.pinv({0})",
@@ -110,6 +115,8 @@ TORCH = Library(
         "silu": "torch.nn.functional.silu({0})",
         "gelu": "torch.nn.functional.gelu({0})",
         "trace": "torch.trace({0})",
+        "kron": "torch.kron({0}, {1})",
+        "by rows": "{0}.contiguous()",
         "diagonal": "torch.diagonal({0})",
         "logdet positive": "2 * torch.sum(torch.log(torch.diagonal(torch.linalg.cholesky({0}))))",
         "sum along": "torch.sum({0}, dim={axis})",
@@ -127,11 +134,13 @@ TORCH = Library(
         "concat": "torch.cat({arrays}, dim={axis})",
         "spread": "torch.broadcast_tensors({arrays})",
         "flip": "torch.flip({0}, dims={axes})",
+        "take": "{0}[{1}]",
         "copy": "{0}.clone()",
         "expm": "torch.linalg.matrix_exp({0})",
     },
     '{{"dtype": {0}.dtype, "device": {0}.device}}',
     (
+        (r"xp\.take\((\w+), (.+), axis=0\)", r"\1[\2]"),
         (r"\baxis=(?=[\w(])", "dim="),
         (r"\bkeepdims=", "keepdim="),
         (r"xp\.max\((\w+)\)", r"xp.amax(\1)"),
@@ -140,6 +149,7 @@ TORCH = Library(
         (r"xp\.permute_dims\(", "xp.permute("),
         (r"xp\.flip\((\w+), dim=", r"xp.flip(\1, dims="),
         (r"_expm\(", "torch.linalg.matrix_exp("),
+        (r"xp\.astype\((\w+), xp\.int64\)", r"\1.long()"),
     ),
     constant=False,
 )
@@ -176,18 +186,23 @@ JAX = Library(
         "expm_frechet": "jax.scipy.linalg.expm_frechet({0}, {1}, compute_expm=False)",
     },
     '{{"dtype": {0}.dtype}}',
-    ((r", device=\w+\.device", ""), (r"xp\.permute_dims\(", "xp.transpose("), (r"xp\.concat\(", "xp.concatenate(")),
+    (
+        (r", device=\w+\.device", ""),
+        (r"xp\.permute_dims\(", "xp.transpose("),
+        (r"xp\.concat\(", "xp.concatenate("),
+        (r"xp\.astype\((\w+), xp\.int64\)", r"\1.astype(int)"),
+        (r"if not bool\(", "if not isinstance(k, jax.core.Tracer) and not bool("),  # while it is compiled none is known
+    ),
 )
 
 # What Dask has no lazy word for is one task on whole arrays; functions of entries are tasks on chunks.
 _AT_ONCE = {
-    "solve": ("np.linalg.solve", 2),
     "inv": ("np.linalg.inv", 1),
     "det": ("np.linalg.det", 1),
     "logdet": ("{rt}.logdet", 1),
     "logdet positive": ("{rt}.logdet", 1),
     "linalg.matrix_power": ("np.linalg.matrix_power", 2),
-    "linalg.pinv": ("np.linalg.pinv", 1),
+    "linalg.pinv": ("{rt}.pseudo_inverse", 1),
     "linalg.cholesky": ("np.linalg.cholesky", 1),
     "adjugate": ("{rt}.adjugate", 1),
     "expm": ("{rt}.expm", 1),
@@ -220,6 +235,11 @@ DASK = Library(
         "einsum": "da.einsum({rest})",
         "concat": "da.concatenate({arrays}, axis={axis})",
         "spread": "da.broadcast_arrays({unpacked})",
+        "take": "{0}[{1}]",
+        "solve": "{h}.solved({0}, {1})",
+        "take each": "{h}.of_each_chunk({0}, {1})",
+        "wholes": "{0}.map_blocks({rt}.whole, dtype=int)",
+        "positions": "{0}.map_blocks({rt}.position, {1}, dtype=int)",
         **{
             word: f"{{h}}.at_once({function}, {{shape}}, {_OPERANDS[operands]})"
             for word, (function, operands) in _AT_ONCE.items()

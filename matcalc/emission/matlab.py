@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from matcalc.dims import ONE, Dim
 from matcalc.emission import reserved
 from matcalc.emission.columns import FUNCTIONS, ColumnWriter
-from matcalc.emission.columns_base import Args
+from matcalc.emission.columns_base import Args, opposite_of
 from matcalc.emission.columns_source import WIDTH, ColumnFunction, column_function
-from matcalc.emission.headers import folded, listed
+from matcalc.emission.headers import folded
 from matcalc.emission.matlab_functions import HELPERS
 from matcalc.emission.places import column_major, place_of
 from matcalc.lowering.assembling import Piece
@@ -29,7 +29,7 @@ def matlab_source(planned: Planned, remarks: Sequence[str] = ()) -> str:
     """The text of the file."""
     f = column_function(planned, MatlabWriter, reserved.MATLAB)
     outputs = f.labels[0] if len(f.labels) == 1 else f"[{', '.join(f.labels)}]"
-    out = listed(f"function {outputs} = {f.name}(", f.parameters, ")", WIDTH, " ...")
+    out = folded([f"function {outputs} = {f.name}({', '.join(f.parameters)})"], WIDTH, " ...")
     out += [f"    % {line}".rstrip() for line in f.comment(remarks)]
     return (
         "\n".join([*out, *f.sizes(), *_checks(f), *folded(f.writer.lines, WIDTH, " ..."), "end", *f.helpers()]) + "\n"
@@ -39,7 +39,9 @@ def matlab_source(planned: Planned, remarks: Sequence[str] = ()) -> str:
 def _checks(f: ColumnFunction) -> list[str]:
     """The statements that check shapes."""
     out, known = [], f.writer.sizes
-    for a in f.taken:
+    for k, a in enumerate(f.taken):
+        if k in f.whole:
+            continue
         if not a.shape:
             out.append(f"    assert(isscalar({a.code}), '{a.code} must be a number');")
             continue
@@ -104,6 +106,12 @@ class MatlabWriter(ColumnWriter):
             return self.reshaped(Code(text, ATOM), shape)
         return Code(text, ATOM)
 
+    def unpacked(self, names: Sequence[str]) -> str:
+        return f"[{', '.join(names)}]"
+
+    def run(self, first: Code, step: Code, last: Code) -> str:
+        return f"({first.at(TERM)}:{step.at(TERM)}:{last.at(TERM)})'"
+
     def joined(self, args: Args, axis: int) -> Code:
         return Code(f"[{('; ' if axis == 0 else ', ').join(a.text for a in args)}]", ATOM)
 
@@ -146,14 +154,21 @@ class MatlabWriter(ColumnWriter):
         (x,) = args
         return Code(f"full({f'diag({x.text})' if v.args[0].shape else self._multiple_of_identity(x, v)})", ATOM)
 
+    def op_kron(self, v: Value, args: Args) -> Code:
+        eyes = [self._multiple_of_identity(Code("1", ATOM), a) if _is_identity(a) else "" for a in v.args]
+        return Code(f"kron({', '.join(eye or x.text for eye, x in zip(eyes, args, strict=True))})", ATOM)
+
     def _multiple_of_identity(self, x: Code, v: Value) -> str:
         eye = f"eye({self.size(v.shape[0]).text})"
-        return eye if x.text == "1" else f"{x.at(TERM)} * {eye}"
+        return {"1": eye, "-1": f"-{eye}"}.get(x.text) or f"{x.at(TERM)} * {eye}"
 
     def op_add_diagonal(self, v: Value, args: Args) -> Code:
         a, entries = args
         added = f"diag({entries.text})" if v.args[1].shape else self._multiple_of_identity(entries, v)
-        return Code(f"{a.at(SUM)} + {added}", SUM)
+        if added.startswith("-"):
+            return Code(f"{a.at(SUM)} - {added[1:]}", SUM)
+        opposite = opposite_of(a)
+        return Code(f"{a.at(SUM)} + {added}" if opposite is None else f"{added} - {opposite.at(TERM)}", SUM)
 
     def op_flip(self, v: Value, args: Args) -> Code:
         return Code(f"rot90({args[0].text}, 2)", ATOM)  # of both axes; of a column, upside down
@@ -178,15 +193,19 @@ class MatlabWriter(ColumnWriter):
 
     def put(self, v: Value, piece: Piece, codes: Mapping[Value, Code], name: str, indent: str, adding: bool) -> None:
         if piece.how == "mirror":
-            here, there = self.mirrored(v, piece)
-            self.lines.append(f"{indent}{name}({here}) = {name}({there});")
+            self.lines.append(indent + self.mirrored(v, piece, name))
             return
         adds = piece.adds or int(adding)
         value, full = self._piece_value(piece, v, codes)
         place = place_of(piece, v.shape, column_major(v.shape))
-        where = self.view(place, v.args, codes)
         if piece.scale is not None:
-            value = Code(f"{codes[v.args[piece.scale]].at(TERM)} * {value.at(ATOM)}", TERM)
+            value = self.scaled(v.args[piece.scale], codes, value)
+        block = self.block(v, piece)
+        if block and (adds or full):
+            sum_ = f"{name}({block}) {'+' if adds > 0 else '-'} {value.at(TERM)}"
+            self.lines.append(f"{indent}{name}({block}) = {sum_ if adds else value.text};")
+            return
+        where = self.view(place, v.args, codes)
         single = bool(place.sizes) and not full and not any(v.args[k].shape for k in piece.operands)
         if not adds and (full or single):
             self.lines.append(f"{indent}{name}({where}) = {value.text};")
@@ -197,6 +216,10 @@ class MatlabWriter(ColumnWriter):
             self.lines.append(f"{indent}{name}({at}) = {name}({at}) {'+' if adds > 0 else '-'} {value.at(TERM)};")
         else:
             self.lines.append(f"{indent}{name}({at}) = {value.at(SUM)} + zeros(size({at}));")
+
+
+def _is_identity(v: Value) -> bool:
+    return v.op == "diag" and v.args[0].op == "const" and v.args[0].attrs[0] == 1
 
 
 def _volume(shape: Sequence[Dim]) -> Dim:

@@ -18,16 +18,25 @@ from matcalc.lowering.spellings import Spelling
 if TYPE_CHECKING:
     from matcalc.lowering.planned import Planned
 
-NUMPY = Library(
-    "NumPy", "numpy", "np", {"copy": "{0}.copy()", "number": "float({0})"}, "{{}}", constant=False, converts=True
-)
+_WORDS = {
+    "copy": "{0}.copy()",
+    "number": "float({0})",
+    "take": "{0}[{1}]",
+    "eye": "np.eye({size})",
+    "outer": "np.outer({0}, {1})",
+    "diag": "np.diag({0})",
+}
+NUMPY = Library("NumPy", "numpy", "np", _WORDS, "{{}}", ((r", device=\w+\.device", ""),), constant=False, converts=True)
+
+# What is shorter in the words of all libraries than our runtime has it, which knows complex and single numbers, too.
+_SHORT = frozenset({"sigmoid", "softplus", "silu", "softmax", "logsumexp", "log_softmax", "argmax", "outer"})
 
 
 class PythonWriter(ArrayWriter):
     """Writes as the callables for NumPy are written, but never into the array of an operand."""
 
     def spelling(self, v: Value) -> Spelling:
-        return Writer.spelling(self, v)
+        return super().spelling(v) if v.op in ("take", "add_diagonal", "outer") else Writer.spelling(self, v)
 
     def loop(self, v: Value, indent: str) -> Code:
         return Writer.loop(self, v, indent)
@@ -49,10 +58,17 @@ class PythonWriter(ArrayWriter):
         """The lines with the runtime's functions under names of the source."""
 
         def helper(found: re.Match[str]) -> str:
-            self.helpers.add(f"rt.{found[1]}")
+            self.helpers.add(f"_{found[1]}" if found[1] in _SHORT else f"rt.{found[1]}")
             return f"_{found[1]}"
 
-        return [re.sub(r"\brt\.(\w+)", helper, line) for line in lines]
+        lines = [re.sub(r"\brt\.(\w+)", helper, line) for line in lines]
+        made = re.compile(
+            r"(np\.(?:zeros|empty)\(\([^()]*\)|np\.eye\([^()]*), dtype(?:=dtype)?\)"
+        )  # of double precision
+        lines = [made.sub(r"\1)", line) for line in lines]
+        if sum("dtype" in line.replace("dtype=float", "") for line in lines) == 1:
+            lines = [line for line in lines if line.strip() != "dtype = np.dtype(float)"]
+        return lines
 
 
 def python_source(planned: Planned, remarks: Sequence[str] = ()) -> str:

@@ -11,7 +11,7 @@ def _words(text: str) -> frozenset[str]:
 C = _words("""
 auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
-_Bool _Complex _Imaginary asm main NULL NAN INFINITY I acos acosh asin asinh atan atan2 atanh cbrt ceil
+_Bool _Complex _Imaginary asm main NULL NAN INFINITY HUGE_VAL I acos acosh asin asinh atan atan2 atanh cbrt ceil
 copysign cos cosh erf erfc exp exp2 expm1 fabs fdim floor fma fmax fmin fmod frexp hypot ilogb isfinite isinf
 isnan isnormal signbit ldexp lgamma llrint llround log log10 log1p log2 logb lrint lround modf nan nearbyint
 pow remainder rint round scalbn sin sinh sqrt tan tanh tgamma trunc abs div labs malloc calloc free realloc

@@ -10,6 +10,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
+import pytest
 
 from matcalc.checks.evaluate import evaluate
 from matcalc.checks.sampling import draw_point
@@ -166,3 +167,39 @@ def differences(
             continue  # nothing to compare with: rounding decides
         worst = max(worst, float(np.max(np.abs(a - b), initial=0.0)) / largest)
     return worst, theirs.source
+
+
+LABELS = [  # formulas with positions among their arguments, and what is a batch
+    ("logsumexp(W*x) - (W*x)[k]", "W in R^{m x n}; x in R^n", "W", "x, k"),
+    ("logsumexp(W*x) - (W*x)[k]", "W in R^{m x n}; x in R^n", "x", "x, k"),
+    ("A[k,:]*x", "A in R^{m x n}; x in R^n", "x", "k"),
+    ("norm2(A[:,k] - x)^2", "A in R^{m x n}; x in R^m", "A", "x, k"),
+    ("A[i,k]^2*sum(x)", "A in R^{m x n}; x in R^n", "x", "i, k"),
+    ("A[i,k]^2*sum(x)", "A in R^{m x n}; x in R^n", "x", "i, k, A"),
+    ("A[2,k]^2*sum(x)", "A in R^{m x n}; x in R^n", "x", "k, A"),
+    ("k*x[k]*a^k + max(W*x)", "W in R^{m x n}; x in R^n; a in R", "x", "k, x"),
+]
+
+
+def labelled(
+    library: str, row: tuple[str, str, str, str], to_array: Callable[[Any], Any], to_numpy: Callable[[Any], Any]
+) -> Any:
+    """Compares a library's gradient of a batch of labels with NumPy's; the former."""
+    import matcalc
+
+    text, where, wrt, batch = row
+    g = matcalc.parse(text, where).gradient(wrt)
+    sizes, names, rng = {"m": 4, "n": 5}, batch.split(", "), np.random.default_rng(0)
+    given: dict[str, Any] = {"i": np.array([1, 3, 2, 4, 2, 1]), "k": np.array([1, 2, 4, 2, 3, 1])}
+    for name, v in g.of.program.variables.items():
+        if name not in given:
+            shape = [d.evaluate(sizes) for d in v.shape if d.value != 1]
+            given[name] = rng.standard_normal((6, *shape) if name in names else shape)
+    ours, theirs = g.compile(batch=batch), g.compile(library=library, batch=batch)
+    expected = ours(**{name: given.get(name, sizes.get(name)) for name in ours.arguments})
+    arrays = {name: to_array(given[name]) if name in given else sizes[name] for name in theirs.arguments}
+    np.testing.assert_allclose(to_numpy(theirs(**arrays)), expected, rtol=1e-10, err_msg=theirs.source)
+    assert "for batch_item" not in theirs.source
+    with pytest.raises(ValueError, match="index 9 is outside"):
+        to_numpy(theirs(**arrays | {"k": to_array(np.full(6, 9))}))
+    return theirs

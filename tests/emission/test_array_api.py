@@ -9,7 +9,7 @@ import matcalc
 from matcalc.errors import ArgumentError
 from matcalc.facts import INTEGER, has
 from matcalc.lowering.planned import input_name, inputs
-from tests.emission.compare import differences, outputs_of, problems, random_derivatives
+from tests.emission.compare import LABELS, differences, labelled, outputs_of, problems, random_derivatives
 
 pytest.importorskip("array_api_compat")
 xp = pytest.importorskip("array_api_strict")
@@ -65,6 +65,8 @@ def test_numbers_of_numpy_on_batches(seed: int) -> None:
         ("sum(gelu(X*w)) + det(X'*X)", "gradient", "X", "X in R^{m x n}"),
         ("sum(max(A, 0)) + sum(logsumexp(A))", "gradient", "A", "A in R^{m x n}"),
         ("kron(A, B)", "jacobian", "A", "A in R^{m x n}; B in R^{p x q}"),
+        ("1/(1 + tr(sigmoid(X))^2)", "hessian", "X", "X in R^{n x n}"),
+        ("norm2(x.^3)^2 + sigmoid(a)", "hessian", "x, a", "x in R^n; a in R"),
         ("khatri_rao(A, B)", "jacobian", "A, B", "A in R^{m x n}; B in R^{p x n}"),
     ],
 )
@@ -111,3 +113,8 @@ def test_errors_about_batches_and_derivatives() -> None:
     for library in ("numpy", "dask"):
         with pytest.raises(ArgumentError, match="a function with its own derivative is not written"):
             matcalc.parse("x'*x").compile(library=library, wrt="x")
+
+
+@pytest.mark.parametrize("row", LABELS, ids=str)
+def test_labels_of_a_batch_are_taken_at_once(row: tuple[str, str, str, str]) -> None:
+    labelled("array-api", row, xp.asarray, np.from_dlpack)

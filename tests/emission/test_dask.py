@@ -7,7 +7,7 @@ import pytest
 
 import matcalc
 from matcalc.errors import ArgumentError
-from tests.emission.compare import differences, outputs_of, problems
+from tests.emission.compare import LABELS, differences, labelled, outputs_of, problems
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -32,14 +32,22 @@ def test_logistic_regression_by_chunks_of_samples(kind: str) -> None:
     np.testing.assert_allclose(found.compute(scheduler="synchronous"), derived.compile()(**plain), rtol=1e-12)
 
 
-def test_no_task_holds_all_samples() -> None:
-    """Of every task the result is at most a chunk of the data, and no chunk is merged with another."""
-    _, chunked = data(m=1000, n=4, chunk=100)
-    found = matcalc.hessian(LOGISTIC, "w").compile(library="dask")(**chunked)
-    sizes: list[int] = []
+RIDGE = "norm2(X*w - y)^2 + norm2(w)^2"
+LOG_DETERMINANT = "logdet(X'*diag(y)*X)"
 
-    def noted(key, task, state, result=None, *rest):
-        pass
+
+@pytest.mark.parametrize(
+    ("text", "kind", "wrt"),
+    [(LOGISTIC, "hessian", "w"), (RIDGE, "newton", "w"), (LOG_DETERMINANT, "gradient", "y")],
+)
+def test_no_task_holds_all_samples(text: str, kind: str, wrt: str) -> None:
+    """Of every task the result is at most a chunk of the data, and no chunk is merged with another."""
+    plain, chunked = data(m=1000, n=4, chunk=100)
+    plain["y"], chunked["y"] = plain["y"] + 2, chunked["y"] + 2
+    derived = getattr(matcalc.parse(text, "X in R^{m x n}; y in R^m; w in R^n"), kind)(wrt)
+    fn = derived.compile(library="dask")
+    found = fn(**{name: chunked[name] for name in fn.arguments})
+    sizes: list[int] = []
 
     from dask.callbacks import Callback
 
@@ -50,8 +58,10 @@ def test_no_task_holds_all_samples() -> None:
 
     with Sizes():
         found.compute(scheduler="synchronous", optimize_graph=False)
+    values = found.compute(scheduler="synchronous")
+    np.testing.assert_allclose(values, derived.compile()(**{name: plain[name] for name in fn.arguments}), rtol=1e-10)
     assert sizes
-    assert max(sizes) <= 100 * 4
+    assert max(sizes) <= max(100 * 4, found.size)
 
 
 def test_entries_keep_their_chunks() -> None:
@@ -98,6 +108,14 @@ def test_numbers_of_numpy(name: str) -> None:
         assert found[0] < 1e-8, found[1]
 
 
+def test_a_pseudo_inverse_knows_its_precision() -> None:
+    rng = np.random.default_rng(0)
+    A = (rng.standard_normal((30, 3)) @ rng.standard_normal((3, 20))).astype(np.float32)
+    found = matcalc.parse("pinv(A)", "A in R^{m x n}").compile(library="dask")(A=da.from_array(A, chunks=10))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.compute(), np.linalg.pinv(A.astype(float), rcond=1e-5), atol=1e-5)
+
+
 def test_a_size_that_is_not_known() -> None:
     plain, chunked = data(m=100, chunk=50)
     there = plain["X"][:, 0] > 0
@@ -105,3 +123,8 @@ def test_a_size_that_is_not_known() -> None:
     some = {**chunked, **{name: chunked[name][da.asarray(there)] for name in "Xy"}}
     with pytest.raises(ArgumentError, match="compute_chunk_sizes"):
         g(**some)
+
+
+@pytest.mark.parametrize("row", LABELS, ids=str)
+def test_labels_of_a_batch_are_taken_at_once(row: tuple[str, str, str, str]) -> None:
+    labelled("dask", row, lambda a: da.from_array(a, chunks=2), np.asarray)

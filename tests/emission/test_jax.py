@@ -7,7 +7,7 @@ import pytest
 
 import matcalc
 from matcalc.errors import ArgumentError
-from tests.emission.compare import differences, outputs_of, problems
+from tests.emission.compare import LABELS, differences, labelled, outputs_of, problems
 
 jax = pytest.importorskip("jax")
 jax.config.update("jax_enable_x64", True)
@@ -134,3 +134,8 @@ def test_labels_of_a_batch() -> None:
     np.testing.assert_allclose(space["gradient"](**ours), expected, rtol=1e-12)
     with pytest.raises(ValueError, match="index 5 is outside"):
         g.compile(library="jax", batch="x, k")(**ours | {"k": jnp.full(5, 5)})
+
+
+@pytest.mark.parametrize("row", LABELS, ids=str)
+def test_labels_of_a_batch_are_taken_at_once(row: tuple[str, str, str, str]) -> None:
+    labelled("jax", row, jnp.asarray, np.asarray)

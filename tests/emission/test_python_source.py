@@ -11,6 +11,7 @@ import pytest
 import matcalc
 from matcalc.__main__ import _SOURCES, main
 from matcalc.emission import FORMATS, source
+from matcalc.emission.array_module import RUNTIME
 from matcalc.emission.bundle import definitions, without_types
 from matcalc.expr import Expr
 from matcalc.lowering.compiled import compile_numpy
@@ -54,6 +55,12 @@ def test_the_text_says_what_one_must_know() -> None:
     assert "d vec(F) = J*d vec(X); vec stacks columns" in text
     assert "shape (m, m*n + m)" in text
     assert "Vectors are one-dimensional arrays." in text
+
+
+def test_constants_may_be_computed_by_helpers() -> None:
+    space: dict = {}
+    exec(matcalc.gradient("softplus(pi)*(x'*x)", "x").source(format="python"), space)
+    np.testing.assert_allclose(space["gradient"](np.ones(2)), 2 * np.log1p(np.exp(np.pi)))
 
 
 def test_shapes_are_compared_and_lists_are_taken() -> None:
@@ -109,7 +116,7 @@ def test_all_that_the_runtime_adds_can_be_taken_along() -> None:
     files = [*(package / "lowering").glob("*.py"), *(package / "primitives").glob("*.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     called = set(re.findall(r"\brt\.(\w+)\(|\{rt\}\.(\w+)\(", text))
-    known = definitions("lowering/runtime.py", "lowering/erf.py")
+    known = definitions(*RUNTIME)
     checks = {"Signature", "later", "too_large"}  # of the callables only
     assert {a or b for a, b in called} - checks <= known.keys()
     for name in known:

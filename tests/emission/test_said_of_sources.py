@@ -95,3 +95,59 @@ def test_no_line_is_long(form: str) -> None:
         text = result.source(format=form)
         assert max(map(len, text.split("\n"))) <= 150
         assert not re.search(r"[ \t]$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("format", "line"),
+    [
+        ("matlab", "result = kron(2 * (V' * V), eye(m));"),
+        ("julia", "result = kron(2 .* (V' * V), Matrix(1.0I, m, m))"),
+        ("python", "return np.kron(2 * V.T.dot(V), np.eye(m))"),
+        ("torch", "return torch.kron(2 * (V.T @ V), torch.eye(m, **like))"),
+        ("jax", "return jnp.kron(2 * (V.T @ V), jnp.eye(m, **like))"),
+    ],
+)
+def test_kronecker_products_are_written_as_such(format: str, line: str) -> None:
+    assert line in FACTORS.hessian("U").source(format=format)
+
+
+def test_blocks_are_ranges_of_rows_and_columns() -> None:
+    h = FACTORS.hessian("U, V")
+    assert "out(1:k * m, 1:k * m) = kron(2 * (V' * V), eye(m));" in h.source(format="matlab")
+    assert "out((k * m + 1):end, 1:k * m) = out(1:k * m, (k * m + 1):end)';" in h.source(format="matlab")
+    assert "out[(k * m + 1):end, (k * m + 1):end] .= kron(2 .* (U' * U)" in h.source(format="julia")
+
+
+@pytest.mark.parametrize("format", ["matlab", "julia"])
+def test_what_is_subtracted_has_a_minus(format: str) -> None:
+    text = matcalc.jacobian("softmax(W*x)", "W").source(format=format)
+    assert re.search(r"(diag|Diagonal)\(t1\) - t1 \* t1'", text)
+    text = matcalc.hessian("x'*A*x/(x'*x)", "x", where="A in R^{n x n} symmetric; x in R^n").source(format=format)
+    assert "+ -" not in text
+
+
+def test_results_of_loops_have_their_names() -> None:
+    g = matcalc.gradient("sum(i=1..n, a[i]*b[i]^i)", "b", where="a, b in R^n")
+    assert "function [value, d_b] = gradient(a, b)" in g.source(format="matlab", value=True)
+
+
+def test_a_factorisation_is_checked_once() -> None:
+    g = matcalc.gradient("y'*S^-1*y + logdet(S)", "S", where="S in R^{n x n} spd; y in R^n")
+    assert g.source(format="c").count("status = 2") == 1
+
+
+def test_python_has_no_definition_that_nothing_uses() -> None:
+    text = matcalc.gradient("sum(softmax(X*W, 1).*sigmoid(Y))", "W, Y", where="X in R^{m x n}").source(format="python")
+    names = re.findall(r"^(?:def )?(_\w+)", text, re.MULTILINE)
+    assert names
+    assert all(len(re.findall(rf"\b{name}\b", text)) > 1 for name in names), text
+    assert "_Axes" not in text
+
+
+@pytest.mark.parametrize("format", ["c", "matlab", "julia", "python", "torch"])
+def test_long_titles_are_broken(format: str) -> None:
+    layers = "; ".join(f"h{k} = tanh(W{k}*{f'h{k - 1}' if k else 'x'} + b{k})" for k in range(6))
+    text = matcalc.gradient(f"{layers}; norm2(h5 - y)^2", "W0").source(format=format)
+    title = text[text.index("Gradient") : text.index("Arguments")].splitlines()
+    assert len(title) > 1
+    assert max(map(len, title)) <= 110

@@ -7,7 +7,7 @@ import pytest
 
 import matcalc
 from matcalc.errors import ArgumentError, LimitError
-from tests.emission.compare import differences, outputs_of, problems
+from tests.emission.compare import LABELS, differences, labelled, outputs_of, problems
 
 torch = pytest.importorskip("torch")
 
@@ -65,6 +65,12 @@ def test_training_with_backward() -> None:
     expected = torch.autograd.grad(torch.nn.functional.softplus(-y * (X @ w)).sum(), w)[0]
     torch.testing.assert_close(w.grad, expected)
     assert "class Function(torch.autograd.Function)" in fn.source
+
+
+def test_kronecker_products_of_transposes() -> None:
+    fn = matcalc.parse("kron(A', B + C)", "A in R^{m x n}; B, C in R^{p x q}").compile(library="torch")
+    A, B = torch.randn(2, 3), torch.randn(4, 5)
+    torch.testing.assert_close(fn(A=A, B=B, C=B), torch.kron(A.T.contiguous(), 2 * B))
 
 
 def test_transforms_of_functions() -> None:
@@ -156,3 +162,50 @@ def test_the_printed_function_takes_numbers() -> None:
     torch.testing.assert_close(x.grad, torch.full((2,), 6.0, dtype=torch.float64))
     exec(matcalc.parse("sin(s*t)", "s, t in R").source(format="torch", wrt="s, t"), space)
     assert float(space["function"](0.5, 2)) == pytest.approx(np.sin(1.0))
+
+
+@pytest.mark.parametrize("row", LABELS, ids=str)
+def test_labels_of_a_batch_are_taken_at_once(row: tuple[str, str, str, str]) -> None:
+    labelled("torch", row, torch.as_tensor, lambda a: a.numpy())
+
+
+def test_labels_keep_their_precision() -> None:
+    """bfloat16 has no number between 256 and 258."""
+    g = matcalc.gradient("sum(x) + x[k]^2", "x", "x in R^n").compile(library="torch", batch="k")
+    x = torch.ones(400, dtype=torch.bfloat16)
+    assert g(x=x, k=[257])[0].argmax() == 256
+
+
+def test_gradients_that_nothing_needs_are_not_computed() -> None:
+    f = matcalc.parse("norm2(U*phi(V)' - A)^2", "A in R^{m x n}; U in R^{m x k}; V in R^{n x k}")
+    calls = []
+
+    def slope(t):
+        calls.append(t)
+        return torch.cos(t)
+
+    fn = f.compile(library="torch", wrt="U, V, A", functions={"phi": [torch.sin, slope]})
+    A, U, V = torch.randn(4, 3), torch.randn(4, 2, requires_grad=True), torch.randn(3, 2)
+    fn(A=A, U=U, V=V).backward()
+    torch.testing.assert_close(U.grad, 2 * (U.detach() @ torch.sin(V).T - A) @ torch.sin(V))
+    assert not calls
+    fn(A=A, U=U, V=V.requires_grad_()).backward()
+    assert len(calls) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of torch itself
+def test_torch_compile() -> None:
+    f = matcalc.parse("sum(relu(X*w) .* softplus(y)) + det(X'*X)", "X in R^{m x n}")
+    X, w, y = torch.randn(5, 2), torch.randn(2, requires_grad=True), torch.randn(5)
+    loss = f.compile(library="torch", wrt="w")
+    given = {"X": X, "w": w, "y": y}
+    args = [given[name] for name in loss.arguments]
+    value = torch.compile(loss.function, backend="eager", fullgraph=True)(*args)
+    torch.testing.assert_close(torch.autograd.grad(value, w), torch.autograd.grad(loss(*args), w))
+
+
+def test_kronecker_products_of_turned_matrices() -> None:
+    j = matcalc.jacobian("A*X*B", "X").compile(library="torch")
+    A, B = torch.randn(3, 2), torch.randn(4, 5)
+    for a, b in ((A, B), (A.T.contiguous().T, B), (A, B.T.contiguous().T)):
+        torch.testing.assert_close(j(A=a, B=b), torch.kron(B.T.contiguous(), A))

@@ -72,6 +72,7 @@ MORE = [  # operation by operation: formula, declarations, kind, variables
     ("a'*X", "a in R^m; X in R^{m x n}", "value", ""),  # a row
     ("n*tr(A^3)/m^2 + pi", "A in R^{n x n}; B in R^{m x m}", "value", ""),
     ("sum(khatri_rao(A, eye(n))) - c^2", "A in R^{m x n}; c in R", "value", ""),  # a number put together from pieces
+    ("1/(1 + tr(sigmoid(X))^2)", "X in R^{n x n}", "hessian", "X"),  # entries of one diagonal
     ("vec(X)", "X in R^{m x n}", "value", ""),
     ("X", "X in R^{m x n}", "value", ""),
     ("int*x'*end + for' * x", "x, end, for in R^n", "gradient", "x"),  # words of the other languages
