@@ -23,6 +23,7 @@ ExprLike: TypeAlias = Union["Expr", int, Fraction, float]
 OPERATORS: dict[str, Callable[..., Expr]] = {}
 
 _MASK = (1 << 61) - 1
+_LONGEST_SHOWN = 60  # nodes of a tree that repr writes out
 
 
 class Expr:
@@ -102,6 +103,17 @@ class Expr:
         return text(self)
 
     def __repr__(self) -> str:
+        """With the text where that is short; what is shared within a graph may make it very long."""
+        lengths: dict[Expr, int] = {}
+        for node in postorder([self]):
+            lengths[node] = 1 + sum(lengths[a] for a in node.args)
+            if lengths[node] > _LONGEST_SHOWN:
+                return self.mark
+        return f"<{self} in {shape_text(self.shape)}>"
+
+    @property
+    def mark(self) -> str:
+        """A short text that tells it from others."""
         return f"<{self.op} in {shape_text(self.shape)} #{self.digest:x}>"
 
 
@@ -186,9 +198,15 @@ def postorder(roots: Iterable[Expr], stop: Callable[[Expr], bool] | None = None)
 
 def unknown(roots: Iterable[Expr], key: str) -> list[Expr]:
     """The nodes under ``roots`` of which nothing is noted under ``key``, arguments before their users, each once."""
+    stack = list(roots)[::-1]
+    if len(stack) == 1 and key not in stack[0].memo:
+        for a in stack[0].args:
+            if key not in a.memo:
+                break
+        else:  # it alone is new, as it mostly is
+            return stack
     out: list[Expr] = []
     seen: set[Expr] = set()
-    stack = list(roots)[::-1]
     while stack:
         node = stack[-1]
         if node in seen or key in node.memo:

@@ -94,7 +94,8 @@ class Primitive:
             known.params = params
             for field, value in zip(cls.fields, params, strict=True):
                 setattr(known, field, value)
-            known.digest = crc32(f"{cls.__name__}{params!r}".encode())
+            marks = ", ".join([v.mark if isinstance(v, Expr) else repr(v) for v in params])
+            known.digest = crc32(f"{cls.__name__}({marks}{',' * (len(params) == 1)})".encode())
             Primitive._interned[key] = known
         return known  # type: ignore[return-value]  # the key holds the class
 
@@ -182,7 +183,7 @@ class Primitive:
         return tuple(f"'{v}'" if o.kind == "mode" else v for v, o in zip(shown, self.options, strict=False))
 
     def __str__(self) -> str:
-        inner = ", ".join(repr(v) if isinstance(v, Expr) else str(v) for v in self.params if v is not None)
+        inner = ", ".join(v.mark if isinstance(v, Expr) else str(v) for v in self.params if v is not None)
         return f"{self.name or type(self).__name__}{f'({inner})' if inner else ''}"
 
     def __repr__(self) -> str:

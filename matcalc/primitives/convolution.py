@@ -231,6 +231,11 @@ class _Central(Shaped, Linear):
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         return self.shape
 
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        sizes = zip(y.shape, x[0].shape, strict=True)
+        rows, cols = (identity(n) if k is n else type(self)((k, n))(identity(n)) for k, n in sizes)
+        return kron(cols, rows)
+
     def trace_rule(self, i: int) -> str:
         return "trace-pad"
 
@@ -248,10 +253,6 @@ class Crop(_Central):
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return pad(g, x[0].shape)
-
-    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
-        rows, cols = (crop(identity(n), (k, n)) for k, n in zip(y.shape, x[0].shape, strict=True))
-        return kron(cols, rows)
 
     def facts(self, x: Args) -> Facts:
         return facts(x[0]) & {POSITIVE, NONNEGATIVE}
@@ -275,10 +276,6 @@ class Pad(_Central):
 
     def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
         return crop(g, x[0].shape)
-
-    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
-        rows, cols = (pad(identity(n), (k, n)) for k, n in zip(y.shape, x[0].shape, strict=True))
-        return kron(cols, rows)
 
     def facts(self, x: Args) -> Facts:
         return facts(x[0]) & {NONNEGATIVE}

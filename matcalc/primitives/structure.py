@@ -101,8 +101,26 @@ class DiagonalPart(Linear):
         return x[0].diagonal().reshape(-1, 1)
 
 
+class _Rearrangement(Linear):
+    """The same vec in another shape."""
+
+    takes = {"A": (m, n)}
+
+    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
+        return reshape(g, x[0].shape)
+
+    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
+        return identity(y.rows * y.cols)
+
+    def trace_rule(self, i: int) -> str:
+        return "trace-vec"
+
+    def facts(self, x: Args) -> Facts:
+        return size_of_entries(facts(x[0]))
+
+
 @final
-class Vec(Linear):
+class Vec(_Rearrangement):
     """The columns of a matrix stacked into one.
 
     Rule     d vec(A) = vec(dA)
@@ -111,28 +129,15 @@ class Vec(Linear):
     """
 
     name = "vec"
-    takes = {"A": (m, n)}
     gives = (m * n, ONE)
     source = "MN19 2.4"
-
-    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
-        return reshape(g, x[0].shape)
-
-    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
-        return identity(y.rows * y.cols)
-
-    def trace_rule(self, i: int) -> str:
-        return "trace-vec"
-
-    def facts(self, x: Args) -> Facts:
-        return size_of_entries(facts(x[0]))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return x[0].reshape(-1, 1, order="F")
 
 
 @final
-class Reshape(Shaped, Linear):
+class Reshape(Shaped, _Rearrangement):
     """The matrix of given shape with the same vec (entries are read and written by columns).
 
     Rule     d reshape(A, p, q) = reshape(dA, p, q)
@@ -140,24 +145,11 @@ class Reshape(Shaped, Linear):
     """
 
     name = "reshape"
-    takes = {"A": (m, n)}
 
     def infer(self, shapes: tuple[Shape, ...], same: Same) -> Shape:
         ((rows, cols),) = shapes
         same(rows * cols, self.shape[0] * self.shape[1])
         return self.shape
-
-    def adjoint(self, i: int, g: Expr, y: Expr, x: Args) -> Expr:
-        return reshape(g, x[0].shape)
-
-    def matrix(self, i: int, y: Expr, x: Args) -> Expr:
-        return identity(y.rows * y.cols)
-
-    def trace_rule(self, i: int) -> str:
-        return "trace-vec"
-
-    def facts(self, x: Args) -> Facts:
-        return size_of_entries(facts(x[0]))
 
     def value(self, sizes: Sizes, *x: Any) -> Any:
         return x[0].reshape(self.size(sizes), order="F")

@@ -9,6 +9,7 @@ from matcalc.primitives.leaves import Commutation, Ones
 from matcalc.simplify import (  # noqa: F401  (handlers)
     algebra,
     blocks,
+    commutations,
     effort,
     entries,
     indexed,
@@ -47,7 +48,10 @@ def _settled(e: Expr) -> Expr:
         for node in unknown([e], _MEMO):
             effort.begun()
             args = tuple([done[a] if a in done else a.memo[_MEMO] for a in node.args])
-            done[node] = applied(node.op, args) if args else _leaf(node)
+            if args == node.args and "stands" in node.memo:
+                done[node] = node
+            else:
+                done[node] = applied(node.op, args) if args else _leaf(node)
         if done[e] is e:
             for node, found in done.items():
                 if node is found:
@@ -60,7 +64,7 @@ def _settled(e: Expr) -> Expr:
 def _leaf(e: Expr) -> Expr:
     """A leaf; a row of ones as the transpose of a column, a commutation matrix of vectors as an identity."""
     if isinstance(e.op, Commutation):
-        return kronecker.commuting(e.op.m, e.op.n)
+        return commutations.commuting(e.op.m, e.op.n)
     return transposes.transposed(transposes.transposed(e)) if isinstance(e.op, Ones) and e.is_row else e
 
 

@@ -6,7 +6,7 @@ from matcalc.expr import Expr
 from matcalc.primitives.algebra import Add, Hadamard, Power, Product, Transpose
 from matcalc.primitives.base import Primitive
 from matcalc.simplify import hadamards, powers, products, sums, transposes
-from matcalc.simplify.heads import handles
+from matcalc.simplify.handlers import handles
 
 
 @handles(Add)

@@ -22,9 +22,9 @@ from matcalc.primitives.structure import (
     Where,
     sliced,
 )
-from matcalc.simplify import hadamards, heads, linear, match, products, sums, transposes
+from matcalc.simplify import dots, hadamards, heads, linear, match, products, sums, transposes
 from matcalc.simplify.cost import look
-from matcalc.simplify.heads import handles
+from matcalc.simplify.handlers import handles
 from matcalc.simplify.terms import assemble, term
 
 _DIAGONAL, _PART, _VEC = Diagonal(), DiagonalPart(), Vec()
@@ -81,7 +81,7 @@ def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
             return parted
         turned = transposes.transposed(x)
         if turned.op is PRODUCT:
-            x = min(x, turned, key=products.reading)
+            x = min(x, turned, key=dots.reading)
     elif transposes.turns(x):
         x = transposes.transposed(x)
     return linear.over_sum(_PART, x) or make(_PART, (x,))
@@ -90,7 +90,8 @@ def _diagonal_part(op: Primitive, args: tuple[Expr, ...]) -> Expr:
 def _part_of_terms(x: Expr) -> Expr | None:
     """``diag(A*(b*c' + D))`` as ``(A*b) .* c + diag(A*D)``, where a term of a sum is an outer product."""
     for i, f in enumerate(x.args):
-        if f.op is ADD and len(f.args) <= sums.MOST and any(hadamards.is_outer(a) for a in f.args):
+        few = f.op is ADD and len(f.args) <= sums.MOST and not any(a.is_scalar for a in f.args)
+        if few and any(hadamards.is_outer(a) for a in f.args):
             parts = [products.unary(_PART, products.times(*x.args[:i], a, *x.args[i + 1 :])) for a in f.args]
             whole = sums.plus(*parts)
             return whole if look(whole).cost < look(x).cost + 3 else None

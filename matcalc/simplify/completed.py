@@ -15,7 +15,7 @@ from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import const, number_of
 from matcalc.primitives.products import INNER
 from matcalc.primitives.reductions import NORM2
-from matcalc.simplify import hadamards, heads, powers, products, sums, terms, transposes
+from matcalc.simplify import differences, hadamards, heads, powers, products, sums, terms, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import assemble, exact, magnitude, term
 
@@ -66,7 +66,7 @@ def _joined(collected: sums.Terms, q: _Square, other: _Square) -> sums.Terms | N
     if ratio is None:
         return None
     d, s, m = term(_product(q, q.root, other.root))
-    sign, s, m = sums.upright_term(s, m)
+    sign, s, m = differences.upright_term(s, m)
     given = collected.get((s, m))
     if given is None or not d or (s, m) in (q.key, other.key):
         return None

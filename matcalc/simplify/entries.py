@@ -14,8 +14,8 @@ from matcalc.primitives.functions import Elementwise, Known
 from matcalc.primitives.leaves import Ones, const, number_of, ones
 from matcalc.primitives.reductions import Sum
 from matcalc.primitives.softmax import LogSoftmax, LogSumExp, Softmax
-from matcalc.simplify import hadamards, powers, products, sums, transposes
-from matcalc.simplify.heads import handles
+from matcalc.simplify import differences, hadamards, powers, products, sums, transposes
+from matcalc.simplify.handlers import handles
 from matcalc.simplify.terms import assembled, term
 
 _ODD = {rows.sin, rows.tan, rows.asin, rows.atan, rows.sinh, rows.tanh, rows.sign, rows.erf}
@@ -52,7 +52,7 @@ def entrywise(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         if c < 0:
             turned = entrywise(op, (products.times(const(-1), x),))
             return turned if function in _EVEN else products.times(const(-1), turned)
-        sign, s, m = sums.upright_term(*term(x)[1:])
+        sign, s, m = differences.upright_term(*term(x)[1:])
         if sign < 0:
             turned = make(op, (assembled(c, s, m),))
             return turned if function in _EVEN else products.times(const(-1), turned)

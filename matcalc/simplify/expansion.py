@@ -2,30 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
-from typing import TypeAlias
 
-from matcalc.dims import SCALAR, Shape
+from matcalc.dims import ONE, SCALAR, Shape
 from matcalc.expr import Expr
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, TRANSPOSE
-from matcalc.primitives.base import zeros
-from matcalc.primitives.elementwise import cosh, exp, sigmoid, sinh
+from matcalc.primitives.base import Primitive, zeros
+from matcalc.primitives.elementwise import cosh, exp, sigmoid, sinh, sqrt
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Ones, const, ones
-from matcalc.simplify import completed, effort, hadamards, powers, products, sums, transposes
+from matcalc.primitives.matrix import DET
+from matcalc.simplify import completed, effort, hadamards, merges, powers, products, square, sums, transposes
 from matcalc.simplify.cost import look
-from matcalc.simplify.terms import Term, assemble, assembled, exact, term
+from matcalc.simplify.terms import Term, assemble, assembled, exact, is_run, term
 
-Plain: TypeAlias = Callable[[], Expr]  # the sum of the terms as they are, which is built once
+_COSH, _EXP, _SIGMOID, _SINH, _SQRT = (Elementwise(f, 0) for f in (cosh, exp, sigmoid, sinh, sqrt))
+_UNDER = (POWER, TRANSPOSE, _SQRT)  # under which a factor is looked at, too
 
-_COSH, _EXP, _SIGMOID, _SINH = (Elementwise(f, 0) for f in (cosh, exp, sigmoid, sinh))
+
+class Plain:
+    """The sum of collected terms as they are, built once, where other forms of it are tried."""
+
+    def __init__(self, terms: sums.Terms, shape: Shape) -> None:
+        self.terms, self.shape = terms, shape
+        self.kinds = kinds(terms)
+        self._built: Expr | None = None
+
+    def built(self) -> Expr:
+        if self._built is None:
+            self._built = sums.built_sum(self.terms, self.shape)
+        return self._built
+
+    def is_longer(self, other: Expr, margin: int = 0) -> bool:
+        """Whether another form is shorter: where one term alone is not, whatever is drawn out, this need not be built.
+
+        Matrices, and products of them, may cancel when others are drawn out.
+        """
+        cost = look(other).cost
+        if self._built is None:
+            chained = self.shape[1] is not ONE or any(len(m) > 1 or any(map(is_run, s)) for s, m in self.terms)
+            if not chained and any(look(assembled(1, s, m)).cost > cost for s, m in self.terms):
+                return True
+        return cost < look(self.built()).cost + margin
+
+
+def kinds(terms: sums.Terms) -> set[Primitive]:
+    """The primitives of the factors of terms, those under powers and transposes among them."""
+    found: set[Primitive] = set()
+    for s, m in terms:
+        for f in (*s, *(hadamards.commuting(m) or m)):
+            found.add(f.op)
+            while f.op in _UNDER:
+                f = f.args[0]
+                found.add(f.op)
+    return found
+
+
+def by_functions(collected: sums.Terms, shape: Shape) -> sums.Terms:
+    """The terms with what functions of entries, determinants and squares in them make together."""
+    present = kinds(collected)
+    if _SIGMOID in present:
+        collected = one_sigmoid(collected)
+    if DET in present:
+        collected = square.one_determinant(collected)
+    if _EXP in present:
+        collected = hyperbolic(collected)
+    return completed.completed(collected, shape)
+
+
+def other_form(plain: Plain) -> Expr | None:
+    """A form of the sum that is shorter than the terms as they are, where something cancels."""
+    if ADD not in plain.kinds:
+        return None
+    return written_out(plain) or over_one_divisor(plain) or turned_out(plain)
 
 
 @effort.trial
-def written_out(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Expr | None:
+def written_out(plain: Plain) -> Expr | None:
     """The sum with products of small sums written out, where that makes terms meet and the result is shorter."""
+    collected, shape = plain.terms, plain.shape
     count = 0
     found = False
     for s, m in collected:
@@ -62,8 +117,8 @@ def written_out(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Expr | 
             return None
     if not out:
         return zeros(shape)
-    short, plain = sums.built_sum(out, shape), as_it_is()
-    return short if look(short).cost < look(plain).cost + met else plain
+    short = sums.built_sum(out, shape)
+    return short if plain.is_longer(short, met) else plain.built()
 
 
 def _factors(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[Expr, ...]:
@@ -81,7 +136,7 @@ def one_sigmoid(collected: sums.Terms) -> sums.Terms:
     for a in turned:
         other = products.unary(a.op, products.times(const(-1), a.args[0]))
         if other in present:
-            new[a] = powers.complement(other)
+            new[a] = merges.complement(other)
     if not new:
         return collected
     # Where 1 - sigmoid(t) is a factor of other terms, too, it stays whole.
@@ -148,11 +203,14 @@ def _exchanged(f: Expr, new: dict[Expr, Expr]) -> Expr:
 
 
 @effort.trial
-def over_one_divisor(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Expr | None:
+def over_one_divisor(plain: Plain) -> Expr | None:
     """Fractions over the powers of one sum brought over the highest, where the numerators then become shorter.
 
     ``1/q - x/q^2`` with q = x + y is ``y/q^2``, and ``1/sqrt(q) - x/q^(3/2)`` is ``y/q^(3/2)``.
     """
+    if POWER not in plain.kinds:
+        return None
+    collected, shape = plain.terms, plain.shape
     lowest: dict[Expr, int | Fraction] = {}
     for s, m in collected:
         for f in _factors(s, m):
@@ -163,13 +221,15 @@ def over_one_divisor(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Ex
     if len(lowest) != 1:
         return None
     ((base, p),) = lowest.items()
-    part = {key: c for key, c in collected.items() if key == ((), ()) or any(_is_over(f, base) for f in _single(*key))}
+    part = {key: c for key, c in collected.items() if key == ((), ()) or any(_is_over(f, base) for f in _factors(*key))}
     if ((), ()) in part and len(part) < len(collected):
-        joined = over_one_divisor(part, shape, partial(sums.built_sum, part, shape))
+        joined = over_one_divisor(Plain(part, shape))
         if joined is None:
             return None
         return sums.plus(joined, *[assembled(c, s, m) for (s, m), c in collected.items() if (s, m) not in part])
     over = powers.raised(base, exact(-p))
+    if not _meets(collected, base, over):
+        return None
     parts = [hadamards.hadamard(assemble(c, s, m) if s or m else const(c), over) for (s, m), c in collected.items()]
     inner = sums.plus(*parts)
     if isinstance(p, Fraction) and sums.occurs(base, [inner]):
@@ -177,11 +237,34 @@ def over_one_divisor(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Ex
     whole = hadamards.hadamard(inner, powers.raised(base, p))
     if whole.is_scalar and shape is not SCALAR:  # numbers spread over all entries
         whole = products.times(whole, ones(*shape))
-    return whole if look(whole).cost < look(as_it_is()).cost else None
+    return whole if plain.is_longer(whole) else None
 
 
-def _single(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> list[Expr]:
-    return [*s, *hadamards.commuting(m)]
+def _meets(collected: sums.Terms, base: Expr, over: Expr) -> bool:
+    """Whether a numerator may meet others brought over the sum ``base``: over several powers, or in terms written out.
+
+    Where one term has the divisor, and nothing in it meets the others times the divisor, these only get longer.
+    """
+    above = [key for key in collected if any(_is_over(f, base) for f in _factors(*key))]
+    if len(above) > 1 or over is not base:
+        return True
+    ((s, m),) = above
+    numerator = [f for f in _factors(s, m) if not _is_over(f, base)]
+    inside = {_key(part) for part in _terms_of(hadamards.hadamard(*numerator) if numerator else const(1))}
+    others = [assembled(1, *key) for key in collected if key not in above]
+    return any(_key(hadamards.hadamard(a, q)) in inside for e in others for a in _terms_of(e) for q in base.args)
+
+
+def _terms_of(e: Expr) -> list[Expr]:
+    """The terms of an expression, and of the product of a small sum with something."""
+    _, s, m = term(e)
+    return _distributed(s, m)
+
+
+def _key(e: Expr) -> sums.Key:
+    """What terms are collected by."""
+    _, s, m = term(e)
+    return s, () if len(m) == 1 and isinstance(m[0].op, Ones) else m
 
 
 def _is_over(f: Expr, base: Expr) -> bool:
@@ -190,11 +273,13 @@ def _is_over(f: Expr, base: Expr) -> bool:
 
 
 @effort.trial
-def turned_out(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Expr | None:
+def turned_out(plain: Plain) -> Expr | None:
     """The sum with transposed sums written out, where something then meets: ``(A + B)' - A'`` is ``B'``."""
+    if TRANSPOSE not in plain.kinds:
+        return None
     parts: list[Expr] = []
     found = False
-    for (s, m), c in collected.items():
+    for (s, m), c in plain.terms.items():
         if len(m) == 1 and m[0].op is TRANSPOSE and m[0].args[0].op is ADD and len(m[0].args[0].args) <= sums.MOST:
             found = True
             parts += [products.times(const(c), *s, transposes.transposed(a)) for a in m[0].args[0].args]
@@ -203,7 +288,7 @@ def turned_out(collected: sums.Terms, shape: Shape, as_it_is: Plain) -> Expr | N
     if not found:
         return None
     short = sums.plus(*parts)
-    return short if look(short).cost <= look(as_it_is()).cost else None
+    return short if look(short).cost <= look(plain.built()).cost else None
 
 
 def _sum_in(s: tuple[Expr, ...], m: tuple[Expr, ...]) -> tuple[int, int, Expr] | None:

@@ -14,7 +14,7 @@ from matcalc.primitives.matrix import INV
 from matcalc.primitives.products import INNER, KHATRI_RAO, KRON
 from matcalc.primitives.reductions import Sum
 from matcalc.primitives.structure import Diagonal
-from matcalc.simplify import hadamards, heads, neighbours, powers, products, sums, transposes
+from matcalc.simplify import differences, hadamards, heads, neighbours, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import Term, assemble, assembled, exact, is_run, magnitude, term
 
@@ -52,7 +52,7 @@ def drawn_out(items: list[Term], shape: Shape) -> list[Term]:
         c, s, m = term(joined)
         if not c:
             continue
-        sign, s, m = sums.upright_term(s, m)
+        sign, s, m = differences.upright_term(s, m)
         c = c * sign
         for i, t in enumerate(items):
             if t.scalars == s and t.factors == m:
@@ -230,7 +230,7 @@ def _beside(t: Term, column: Expr) -> Expr:
 
 
 def _upright(column: Expr) -> Expr:
-    return sums.upright(column) if column.op is ADD else column
+    return differences.upright(column) if column.op is ADD else column
 
 
 def _of_scaled(m: tuple[Expr, ...]) -> tuple[Expr, Expr] | None:

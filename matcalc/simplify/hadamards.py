@@ -11,7 +11,7 @@ from matcalc.primitives.elementwise import exp, sigmoid
 from matcalc.primitives.functions import Elementwise
 from matcalc.primitives.leaves import Identity, Ones, const, ones
 from matcalc.primitives.structure import Diagonal, DiagonalPart
-from matcalc.simplify import match, powers, products, sums, transposes
+from matcalc.simplify import differences, match, powers, products, sums, transposes
 from matcalc.simplify.cost import look
 from matcalc.simplify.terms import assemble, exact, term
 
@@ -49,6 +49,8 @@ def hadamard(*factors: Expr) -> Expr:
         column = hadamard(*[transposes.transposed(e) for e in entries]) if entries else ones(shape[1])
         return products.times(const(coefficient), *scalars, transposes.transposed(column))
     joined = _entrywise(entries, shape) if entries else ones(*shape)
+    if joined.op is HADAMARD and joined.args == factors:
+        match.stands(joined)
     if coefficient == 1 and not scalars:
         return joined
     return products.times(const(coefficient), *scalars, joined)
@@ -178,7 +180,7 @@ def _divisors_in(total: Expr) -> set[Expr]:
                 if not isinstance(p, Expr) and p < 0:
                     known.add(base)
                     if base.op is ADD:
-                        other = sums.flipped(base)
+                        other = differences.flipped(base)
                         if other is not None:
                             known.add(other)
         total.memo["divisors"] = known

@@ -11,7 +11,7 @@ from matcalc.primitives.leaves import const, number_of
 from matcalc.primitives.loops import IndexedSum, free_indices, with_index
 from matcalc.simplify import products, sums, transposes
 from matcalc.simplify.cost import look
-from matcalc.simplify.heads import handles
+from matcalc.simplify.handlers import handles
 from matcalc.simplify.runs import Run, Stays, length_of, never_negative
 from matcalc.simplify.terms import assemble, term
 from matcalc.simplify.totals import total

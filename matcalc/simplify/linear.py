@@ -14,9 +14,9 @@ from matcalc.primitives.matrix import MATRIX_POWER
 from matcalc.primitives.products import INNER, KHATRI_RAO, KRON, Inner, Kron
 from matcalc.primitives.reductions import NORM2, SUM, TRACE, Mean, Norm2, Sum, Trace
 from matcalc.primitives.structure import Diagonal, DiagonalPart, Reshape, Unit, Vec
-from matcalc.simplify import hadamards, kronecker, powers, products, square, sums, transposes
+from matcalc.simplify import differences, dots, hadamards, kronecker, powers, products, square, sums, transposes
 from matcalc.simplify.cost import look
-from matcalc.simplify.heads import handles
+from matcalc.simplify.handlers import handles
 from matcalc.simplify.terms import assemble, magnitude, term
 
 _MOST = 6  # terms of a sum under a linear map that are tried one by one
@@ -95,7 +95,7 @@ def _sum(op: Primitive, args: tuple[Expr, ...]) -> Expr:
         if inner is HADAMARD:
             if x.cols is ONE:
                 a, b = x.args[0], assemble(1, (), (x.args[1],)) if len(x.args) == 2 else make(HADAMARD, x.args[1:])
-                return products.of_entries(a, b)
+                return dots.of_entries(a, b)
             return _inner_of(list(x.args))
         base, p = powers.split(x)
         if p == 2 and base.shape == x.shape:
@@ -228,7 +228,7 @@ def cyclic(factors: list[Expr]) -> Expr:
                 norm = products.unary(NORM2, assemble(1, (), turn[half:]))
                 return powers.power(norm, const(2))
     turned = [transposes.transposed(a) for a in reversed(factors)]
-    best = min((make(PRODUCT, tuple(f[i:] + f[:i])) for f in (factors, turned) for i in range(n)), key=products.reading)
+    best = min((make(PRODUCT, tuple(f[i:] + f[:i])) for f in (factors, turned) for i in range(n)), key=dots.reading)
     if n == 2 and any(a.op is TRANSPOSE or transposes.turns(a) for a in best.args):
         a, b = best.args
         first = a.op is TRANSPOSE or transposes.turns(a)
@@ -306,4 +306,4 @@ def _norm2(op: Primitive, args: tuple[Expr, ...]) -> Expr:
     if hadamards.is_outer(x):
         column, row = products.cut(x.args)
         return products.times(*[products.unary(NORM2, a) for a in (column, transposes.transposed(row))])
-    return make(NORM2, (assemble(1, (), sums.upright_term((), m)[2]),))
+    return make(NORM2, (assemble(1, (), differences.upright_term((), m)[2]),))

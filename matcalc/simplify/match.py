@@ -7,22 +7,26 @@ rule stands for any expression of its kind that has the declared facts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from matcalc.dims import ONE, Dim
-from matcalc.expr import Expr, Number, make, postorder, substitute, variables
-from matcalc.facts import facts
+from matcalc.expr import Expr, make, postorder, substitute, variables
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive
 from matcalc.primitives.functions import Elementwise
-from matcalc.primitives.leaves import Const, Var, const, number_of, ones, size, var
-from matcalc.simplify import effort, hadamards, heads, powers, products, sums, transposes
+from matcalc.primitives.leaves import Const, Var, const, ones, size, var
+from matcalc.simplify import (
+    effort,
+    hadamards,
+    heads,
+    patterns,
+    powers,
+    products,
+    sums,
+)
 from matcalc.simplify.cost import look
 from matcalc.simplify.rules import SECTIONS, Row
-from matcalc.simplify.terms import Term, assemble, exact, ratio, term
-
-Binding = dict[Expr | str, Expr | Dim]  # variables of the rule, and its dimensions by name
+from matcalc.simplify.terms import Term, ratio, term
 
 
 class Rule(NamedTuple):
@@ -103,6 +107,12 @@ def settled(e: Expr) -> Expr:
     return after
 
 
+def stands(e: Expr) -> None:
+    """Notes that its primitive makes of the arguments of ``e`` what ``e`` is, which a second look need not find."""
+    if effort.is_whole() and not _underway and not _reading:
+        e.memo["stands"] = True
+
+
 def rewritten(e: Expr) -> Expr:
     """The node after the first rule that applies to it, or itself."""
     op = e.op
@@ -134,7 +144,7 @@ def applied(rule: Rule, e: Expr) -> Expr | None:
         return _in_hadamard(rule, e)
     if op is PRODUCT and e.op is PRODUCT:
         return _in_product(rule, e)
-    for bound in matches(pattern, e, {}):
+    for bound in patterns.matches(pattern, e, {}):
         return instance(rule.right, bound)
     return None
 
@@ -155,7 +165,7 @@ def _in_sum(rule: Rule, e: Expr) -> Expr | None:
 
 def _with_terms(rule: Rule, e: Expr) -> Expr | None:
     # A variable that stands alone comes last: what it stands for, perhaps several terms, is then known.
-    wanted = sorted([term(a) for a in rule.left.args], key=_is_variable)
+    wanted = sorted([term(a) for a in rule.left.args], key=patterns.is_variable)
     given = [term(a) for a in e.args]
     new: list[Expr] = []
     used: frozenset[int] = frozenset()
@@ -165,9 +175,9 @@ def _with_terms(rule: Rule, e: Expr) -> Expr | None:
             continue
         if in_vain * len(given) > _MOST_PAIRS:
             break
-        for bound in _match_parts(wanted[0], t, {}):
+        for bound in patterns.match_parts(wanted[0], t, {}):
             times = ratio(t.coefficient, wanted[0].coefficient)
-            found = next(_rest_of_sum(wanted[1:], given, times, bound, used | {i}), None)
+            found = next(patterns.rest_of_sum(wanted[1:], given, times, bound, used | {i}), None)
             if found is not None:
                 complete, used = found
                 new.append(products.times(const(times), instance(rule.right, complete)))
@@ -176,64 +186,10 @@ def _with_terms(rule: Rule, e: Expr) -> Expr | None:
     return sums.plus(*new, *[a for k, a in enumerate(e.args) if k not in used]) if new else None
 
 
-def _is_variable(t: Term) -> bool:
-    parts = (*t.scalars, *t.factors)
-    return len(parts) == 1 and isinstance(parts[0].op, Var)
-
-
-def _rest_of_sum(
-    wanted: Sequence[Term], given: Sequence[Term], times: Number, bound: Binding, used: frozenset[int]
-) -> Iterator[tuple[Binding, frozenset[int]]]:
-    if not wanted:
-        yield bound, used
-        return
-    coefficient = exact(wanted[0].coefficient * times)
-    total = _bound_sum(wanted[0], bound)
-    if total is not None:
-        places = _places(total, coefficient, given, used)
-        if places is not None:
-            yield from _rest_of_sum(wanted[1:], given, times, bound, used | set(places))
-        return
-    for i, t in enumerate(given):
-        if t.coefficient == coefficient and i not in used:
-            for b in _match_parts(wanted[0], t, bound):
-                yield from _rest_of_sum(wanted[1:], given, times, b, used | {i})
-
-
-def _bound_sum(wanted: Term, bound: Binding) -> Expr | None:
-    """The sum that a term of a pattern stands for, a variable that is known already."""
-    parts = (*wanted.scalars, *wanted.factors)
-    found = bound.get(parts[0]) if len(parts) == 1 and isinstance(parts[0].op, Var) else None
-    return found if isinstance(found, Expr) and found.op is ADD else None
-
-
-def _places(total: Expr, times: Number, given: Sequence[Term], used: frozenset[int]) -> list[int] | None:
-    """Where the terms of a multiple of a sum stand among the given ones."""
-    out: list[int] = []
-    for t in map(term, total.args):
-        wanted = t._replace(coefficient=exact(t.coefficient * times))
-        place = next((i for i, u in enumerate(given) if u == wanted and i not in used and i not in out), None)
-        if place is None:
-            return None
-        out.append(place)
-    return out
-
-
-def _match_parts(wanted: Term, given: Term, bound: Binding) -> Iterator[Binding]:
-    """Scalars and factors of a term, without its number; a variable alone stands for all of them."""
-    whole = (*wanted.scalars, *wanted.factors)
-    if len(whole) == 1 and isinstance(whole[0].op, Var) and len(given.scalars) + len(given.factors) > 1:
-        yield from matches(whole[0], assemble(1, given.scalars, given.factors), bound)
-        return
-    if len(wanted.scalars) == len(given.scalars) and len(wanted.factors) == len(given.factors):
-        for b, _ in _subset(wanted.scalars, given.scalars, bound):
-            yield from _run(wanted.factors, given.factors, b)
-
-
 def _in_hadamard(rule: Rule, e: Expr) -> Expr | None:
     new: list[Expr] = []
     rest = list(e.args)
-    while (found := next(_subset(rule.left.args, rest, {}), None)) is not None:
+    while (found := next(patterns.among(rule.left.args, rest, {}), None)) is not None:
         bound, rest = found
         new.append(instance(rule.right, bound))
     return hadamards.hadamard(*new, *rest) if new else None
@@ -256,142 +212,18 @@ def _in_product(rule: Rule, e: Expr) -> Expr | None:
 
 def _with_factors(rule: Rule, wanted: Term, given: Term) -> Expr | None:
     coefficient = ratio(given.coefficient, wanted.coefficient)
-    for bound, rest in _subset(wanted.scalars, given.scalars, {}):
+    for bound, rest in patterns.among(wanted.scalars, given.scalars, {}):
         n = len(wanted.factors)
         if not n:
             return products.times(const(coefficient), instance(rule.right, bound), *rest, *given.factors)
         for i in range(len(given.factors) - n + 1):
-            for complete in _run(wanted.factors, given.factors[i : i + n], bound):
+            for complete in patterns.in_order(wanted.factors, given.factors[i : i + n], bound):
                 new = instance(rule.right, complete)
                 return products.times(const(coefficient), *rest, *given.factors[:i], new, *given.factors[i + n :])
     return None
 
 
-def _subset(wanted: Sequence[Expr], given: Sequence[Expr], bound: Binding) -> Iterator[tuple[Binding, list[Expr]]]:
-    """Commuting patterns found among commuting factors, and what is left of these."""
-    if not wanted:
-        yield bound, list(given)
-        return
-    for i, e in enumerate(given):
-        for b in matches(wanted[0], e, bound):
-            yield from _subset(wanted[1:], [*given[:i], *given[i + 1 :]], b)
-
-
-def _run(wanted: Sequence[Expr], given: Sequence[Expr], bound: Binding) -> Iterator[Binding]:
-    """Patterns and arguments one to one, in order."""
-    if len(wanted) != len(given):
-        return
-    if not wanted:
-        yield bound
-        return
-    for b in matches(wanted[0], given[0], bound):
-        yield from _run(wanted[1:], given[1:], b)
-
-
-def matches(pattern: Expr, e: Expr, bound: Binding) -> Iterator[Binding]:
-    """The ways in which a pattern is an expression."""
-    op = pattern.op
-    if isinstance(op, Var):
-        known = bound.get(pattern)
-        if known is not None:
-            if known is e:
-                yield bound
-            return
-        b = _shapes(pattern, e, bound)
-        if b is not None and facts(e).issuperset(op.declared):
-            yield {**b, pattern: e}
-        return
-    if isinstance(op, Const):
-        if pattern is e:
-            yield bound
-        return
-    if op is PRODUCT and e.op is ADD:
-        negated = _negated(pattern, e, bound)
-        if negated is not None:
-            yield negated
-        return
-    if type(op) is not type(e.op):
-        return
-    b = bound if op is e.op else _parameters(op, e.op, bound)
-    if b is None:
-        return
-    if op is ADD:
-        # Nested sums are matched as a whole.
-        wanted, given = [term(a) for a in pattern.args], [term(a) for a in e.args]
-        if len(wanted) == len(given):
-            for complete, _ in _rest_of_sum(wanted, given, 1, b, frozenset()):
-                yield complete
-    elif op is HADAMARD:
-        if len(pattern.args) == len(e.args):
-            for complete, _ in _subset(pattern.args, e.args, b):
-                yield complete
-    elif op is PRODUCT:
-        negated = _negated(pattern, e, b)
-        if negated is not None:
-            yield negated
-            return
-        t, u = term(pattern), term(e)
-        if t.coefficient == u.coefficient:
-            if t.scalars == (pattern,) and u.scalars == (e,):  # chains such as x'*y, read either way
-                yield from _run(pattern.args, e.args, b)
-                turned = [transposes.transposed(a) for a in reversed(e.args)]
-                yield from _run(pattern.args, turned, b)
-                if len(pattern.args) == 2 < len(e.args):  # of y'*f(x) the y may be a product
-                    one, other = transposes.transposed(pattern.args[0]), pattern.args[1]
-                    y, fixed = (other, one) if isinstance(other.op, Var) else (one, other)
-                    for run in (e.args, turned) if isinstance(y.op, Var) else ():
-                        for complete in matches(fixed, run[-1], b):
-                            yield from matches(y, transposes.transposed(assemble(1, (), run[:-1])), complete)
-                return
-            yield from _match_parts(t, u, b)
-    else:
-        yield from _run(pattern.args, e.args, b)
-
-
-def _negated(pattern: Expr, e: Expr, bound: Binding) -> Binding | None:
-    """The variable of a pattern ``-A`` as the negative of a sum: ``b - a`` is ``-(a - b)``."""
-    if len(pattern.args) != 2 or number_of(pattern.args[0]) != -1 or not isinstance(pattern.args[1].op, Var):
-        return None
-    other = sums.flipped(e) if e.op is ADD else None
-    return None if other is None else next(matches(pattern.args[1], other, bound), None)
-
-
-def _parameters(wanted: Primitive, given: Primitive, bound: Binding) -> Binding | None:
-    """Primitives of one kind with parameters that agree, dimensions up to naming."""
-    for p, q in zip(wanted.params, given.params, strict=True):
-        pairs = [(p, q)] if not isinstance(p, tuple) else list(zip(p, q, strict=True))
-        for u, v in pairs:
-            if isinstance(u, Dim):
-                found = _dimension(u, v, bound)
-                if found is None:
-                    return None
-                bound = found
-            elif u != v:
-                return None
-    return bound
-
-
-def _shapes(pattern: Expr, e: Expr, bound: Binding) -> Binding | None:
-    if pattern.is_scalar != e.is_scalar and pattern.is_scalar:
-        return None
-    found: Binding | None = bound
-    for u, v in zip(pattern.shape, e.shape, strict=True):
-        found = _dimension(u, v, found) if found is not None else None
-    return found
-
-
-def _dimension(wanted: Dim, given: Dim, bound: Binding) -> Binding | None:
-    name = wanted.name
-    if name is None:
-        known: dict[str, Dim] = {k: v for k, v in bound.items() if isinstance(k, str) and isinstance(v, Dim)}
-        return bound if wanted.substitute(known) is given else None
-    before = bound.get(name)
-    if before is None:
-        return {**bound, name: given}
-    return bound if before is given else None
-
-
-def instance(right: Expr, bound: Binding) -> Expr:
+def instance(right: Expr, bound: patterns.Binding) -> Expr:
     """The right side with everything put in, simplified bottom-up."""
     names = {k: v for k, v in bound.items() if isinstance(k, str) and isinstance(v, Dim)}
     done: dict[Expr, Expr] = {}
@@ -426,4 +258,4 @@ def _put_in(parameter: object, names: dict[str, Dim]) -> object:
     return parameter.substitute(names) if isinstance(parameter, Dim) else parameter
 
 
-__all__ = ["Rule", "applied", "read", "rewritten", "rules", "settled"]
+__all__ = ["Rule", "applied", "read", "rewritten", "rules", "settled", "stands"]

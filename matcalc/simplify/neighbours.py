@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from matcalc.expr import Expr, Number, make
 from matcalc.facts import ORTHOGONAL, has
 from matcalc.primitives.algebra import ADD, PRODUCT, TRANSPOSE
-from matcalc.primitives.leaves import Identity, const, number_of
-from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER
-from matcalc.primitives.products import INNER
+from matcalc.primitives.leaves import Commutation, Identity, const, number_of
+from matcalc.primitives.matrix import ADJ, DET, INV, MATRIX_POWER, Adj, Inv, MatrixPower
+from matcalc.primitives.products import INNER, KhatriRao, Kron
 from matcalc.primitives.reductions import TRACE
-from matcalc.primitives.structure import ALL, AT, Diagonal, Slice, Unit
-from matcalc.simplify import hadamards, heads, kronecker, powers, products, sums, transposes
+from matcalc.primitives.structure import ALL, AT, Diagonal, Slice, Unit, Vec
+from matcalc.simplify import hadamards, heads, mixed, powers, products, sums, transposes
 from matcalc.simplify.cost import look
-from matcalc.simplify.terms import exact, term
+from matcalc.simplify.terms import exact, term, together
 
 _POWERS = (INV, MATRIX_POWER)
+_COMBINING = {Adj, Commutation, Diagonal, Identity, Inv, KhatriRao, Kron, MatrixPower, Slice, Unit, Vec}
 _LINEAR = (TRACE, INNER, PRODUCT, TRANSPOSE)  # in each argument
 _RUN = 8  # factors of a product that is looked for beside its inverse
 Parts = tuple[Number, Sequence[Expr], Sequence[Expr]]
@@ -24,16 +25,18 @@ Parts = tuple[Number, Sequence[Expr], Sequence[Expr]]
 
 def joined(a: Expr, b: Expr) -> Parts | None:
     """What two factors side by side become; every case leaves fewer factors."""
+    if a is not b and not (_combines(a) or _combines(b)):
+        return (1, (), ()) if _are_turned(a, b) else None
     if isinstance(a.op, Identity):
         return 1, (), (b,)
     if isinstance(b.op, Identity):
         return 1, (), (a,)
-    found = kronecker.joined(a, b)
+    found = mixed.joined(a, b)
     if found is not None:
         return together(found)
     if isinstance(a.op, Diagonal) and isinstance(b.op, Diagonal):
         return term(products.unary(a.op, hadamards.hadamard(a.args[0], b.args[0])))
-    if has(b, ORTHOGONAL) and a is transposes.transposed(b):
+    if _are_turned(a, b):
         return 1, (), ()
     if a.rows is a.cols and (a is b or _is_power(a) or _is_power(b)):
         x, j = matrix_power(a)
@@ -52,6 +55,17 @@ def joined(a: Expr, b: Expr) -> Parts | None:
         if look(whole).cost < look(a.args[0]).cost + look(b.args[0]).cost:
             return 1, (), (products.unary(INV, whole),)
     return _adjugates(a, b) or _entry(a, b)
+
+
+def _combines(e: Expr) -> bool:
+    """Whether a factor may become one with another beside it: all but orthogonal matrices, and powers of one matrix."""
+    op = e.args[0].op if e.op is TRANSPOSE else e.op
+    return type(op) in _COMBINING or (op is ADD and mixed.matters(e))
+
+
+def _are_turned(a: Expr, b: Expr) -> bool:
+    """Whether an orthogonal matrix stands beside its transpose."""
+    return a.rows is b.cols and has(b, ORTHOGONAL) and a is transposes.transposed(b)
 
 
 def _adjugates(a: Expr, b: Expr) -> Parts | None:
@@ -92,20 +106,7 @@ def inverts(a: Expr, b: Expr) -> bool:
     """Whether two factors side by side cancel without an inverse: an orthogonal matrix, its transpose; diagonals."""
     if isinstance(a.op, Diagonal) and isinstance(b.op, Diagonal):
         return look(hadamards.hadamard(a.args[0], b.args[0])).cost < max(look(a).cost, look(b).cost)
-    return has(b, ORTHOGONAL) and a is transposes.transposed(b)
-
-
-def together(factors: Sequence[Expr]) -> Parts:
-    """The numbers, scalars and factors of a product."""
-    coefficient: Number = 1
-    scalars: list[Expr] = []
-    rest: list[Expr] = []
-    for f in factors:
-        c, s, m = term(f)
-        coefficient = coefficient * c
-        scalars += s
-        rest += m
-    return coefficient, scalars, rest
+    return _are_turned(a, b)
 
 
 def _entry(a: Expr, b: Expr) -> Parts | None:
@@ -180,4 +181,4 @@ def _inverted(f: Expr, x: Expr) -> Expr:
     return f
 
 
-__all__ = ["Parts", "adjugate", "cancelled", "inverts", "joined", "matrix_power", "raised", "together"]
+__all__ = ["Parts", "adjugate", "cancelled", "inverts", "joined", "matrix_power", "raised"]

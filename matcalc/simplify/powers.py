@@ -10,24 +10,29 @@ from matcalc.expr import Expr, Number, make
 from matcalc.facts import NONNEGATIVE, POSITIVE, has
 from matcalc.primitives.algebra import ADD, HADAMARD, POWER, PRODUCT, TRANSPOSE
 from matcalc.primitives.algebra import power as raw_power
-from matcalc.primitives.base import Primitive, zeros
-from matcalc.primitives.elementwise import abs_, cos, cosh, exp, log, sigmoid, sign, sin, sinh, sqrt, tan, tanh
+from matcalc.primitives.base import zeros
+from matcalc.primitives.elementwise import abs_, exp, sigmoid, sqrt
 from matcalc.primitives.functions import Elementwise, Function
-from matcalc.primitives.leaves import Const, Ones, Pi, const, number_of, ones
+from matcalc.primitives.leaves import Const, Ones, const, number_of, ones
 from matcalc.primitives.products import INNER
 from matcalc.primitives.reductions import NORM2
-from matcalc.simplify import hadamards, products, sums, transposes
+from matcalc.simplify import (
+    differences,
+    dots,
+    hadamards,
+    merges,
+    products,
+    sums,
+    transposes,
+)
 from matcalc.simplify.cost import factor_order, look
 from matcalc.simplify.terms import assemble, exact, is_run, term
+
+_ABS, _EXP, _SIGMOID, _SQRT = (Elementwise(f, 0) for f in (abs_, exp, sigmoid, sqrt))
 
 Exponent: TypeAlias = Number | Expr
 HALF = Fraction(1, 2)
 _SMALL = 24  # nodes of an exponential that is joined with others: exp(a)*exp(b) = exp(a + b)
-
-_RATIOS: dict[Primitive, tuple[Primitive, Primitive]] = {
-    Elementwise(b, 0): (Elementwise(a, 0), Elementwise(r, 0)) for a, b, r in ((sin, cos, tan), (sinh, cosh, tanh))
-}
-_EXP, _LOG, _SQRT, _ABS, _SIGN, _SIGMOID = (Elementwise(f, 0) for f in (exp, log, sqrt, abs_, sign, sigmoid))
 
 
 def applied(function: Function, x: Expr) -> Expr:
@@ -66,7 +71,7 @@ def _split(e: Expr) -> tuple[Expr, Exponent]:
         base, q = split(e.args[0])
         return transposes.transposed(base), q
     if op is PRODUCT and e.is_scalar and is_run(e):
-        half = products.squared(e)
+        half = dots.squared(e)
         if half is not None:
             return products.unary(NORM2, half), 2
     if op is INNER and e.args[0] is e.args[1]:
@@ -98,7 +103,7 @@ def raised(base: Expr, exponent: Exponent) -> Expr:
     if exponent == HALF:
         return make(_SQRT, (base,))
     if base.op is ADD and isinstance(exponent, int) and exponent % 2 == 0:
-        base = sums.upright(base)
+        base = differences.upright(base)
     return make(POWER, (base, const(exponent)))
 
 
@@ -120,7 +125,7 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
             continue
         base, p = split(f)
         if base.op is ADD and base not in exponents and not isinstance(p, Expr) and isinstance(p, int):
-            other = sums.flipped(base)  # (a - b) and (b - a) are one base
+            other = differences.flipped(base)  # (a - b) and (b - a) are one base
             if other is not None and other in exponents:
                 base = other
                 coefficient *= -1 if p % 2 else 1
@@ -131,12 +136,12 @@ def combine(factors: Iterable[Expr]) -> tuple[Number, list[Expr]]:
             repeated = True
             exponents[base] = sums_of(before, p)
     if logs:
-        repeated |= _merge_exponentials(exponents, logs)
-    repeated |= _merge_sigmoids(exponents, logs)
-    if _has_signs(exponents):
-        repeated |= _merge_signs(exponents)
-    repeated |= _merge_roots(exponents)
-    repeated |= _merge_ratios(exponents)
+        repeated |= merges.merge_exponentials(exponents, logs)
+    repeated |= merges.merge_sigmoids(exponents, logs)
+    if merges.has_signs(exponents):
+        repeated |= merges.merge_signs(exponents)
+    repeated |= merges.merge_roots(exponents)
+    repeated |= merges.merge_ratios(exponents)
     if not repeated:
         if len(kept) > 1:
             kept.sort(key=factor_order)
@@ -181,185 +186,6 @@ def rooted(coefficient: Number, scalars: list[Expr]) -> tuple[Number, list[Expr]
 
 def _expr(p: Exponent) -> Expr:
     return p if isinstance(p, Expr) else const(p)
-
-
-def _has_signs(exponents: dict[Expr, Exponent]) -> bool:
-    return any(b.op is _ABS or b.op is _SIGN for b in exponents)
-
-
-def _merge_roots(exponents: dict[Expr, Exponent]) -> bool:
-    """``sqrt(2)*sqrt(pi)`` is ``sqrt(2*pi)``, and ``sqrt(a)/sqrt(b)`` is ``sqrt(a/b)``."""
-    found = {b: q for b, q in exponents.items() if not isinstance(q, int) and q in (HALF, -HALF)}
-    if len(found) < 2:
-        return False
-    numbers = {b for b in found if isinstance(b.op, Pi) or (number_of(b) or 0) > 0}
-    under = HALF if any(q == HALF for b, q in found.items() if b not in numbers) else -HALF
-    for b in found:
-        del exponents[b]
-    joined = hadamards.hadamard(*[power(b, const(1 if q == under else -1)) for b, q in found.items()])
-    exponents[joined] = under
-    return True
-
-
-def _merge_exponentials(exponents: dict[Expr, Exponent], logs: list[Expr]) -> bool:
-    """``exp(t)*sigmoid(-t)`` is ``sigmoid(t)``; every step uses up a sigmoid."""
-    if len(logs) > 1:
-        total = sums.plus(*logs)
-        logs[:] = [] if total.is_zero else [total]
-    if not logs:
-        return True
-    (t,) = logs
-    same = products.unary(_SIGMOID, t)
-    for other in (products.unary(_SIGMOID, products.times(const(-1), t)), complement(same)):
-        p = exponents.get(other, 0)
-        if not isinstance(p, Expr) and p >= 1:
-            break
-    else:
-        return False
-    exponents[other] = exact(p - 1)
-    exponents[same] = sums_of(exponents.get(same, 0), 1)
-    logs.clear()
-    return True
-
-
-def _merge_sigmoids(exponents: dict[Expr, Exponent], logs: list[Expr]) -> bool:
-    """Beside ``sigmoid(t)``, ``sigmoid(-t)`` is written ``1 - sigmoid(t)``."""
-    both = [b for b in exponents if b.op is _SIGMOID]
-    changed = False
-    for b in both if len(both) > 1 else ():
-        other = products.unary(_SIGMOID, products.times(const(-1), b.args[0]))
-        if other not in both:
-            continue
-        positive = [term(e.args[0]).coefficient > 0 for e in (b, other)]  # both of x - y and y - x
-        if positive[0] and (not positive[1] or factor_order(b) < factor_order(other)):
-            continue
-        if exponents.get(b, 0) != 0 and exponents.get(other, 0) != 0:
-            rest = complement(other)
-            exponents[rest] = sums_of(exponents.get(rest, 0), exponents.pop(b))
-            changed = True
-    for base in [b for b in exponents if b.op is ADD]:
-        t = _one_plus_exp(base)
-        if t is None:
-            continue
-        s = products.unary(_SIGMOID, products.times(const(-1), t))  # 1/(1 + exp(t))
-        same = products.unary(_SIGMOID, t)
-        for other in (s, complement(same)):
-            if exponents.get(other, 0) != 0:
-                exponents[other] = sums_of(exponents[other], _negative(exponents.pop(base)))
-                changed = True
-                break
-        else:
-            if exponents.get(same, 0) != 0:  # sigmoid(t)*(1 + exp(t)) is exp(t)
-                p = exponents[base]
-                if isinstance(p, int) and p == exponents[same] and p > 0:
-                    exponents[same] = 0
-                    exponents[base] = 0
-                    logs.append(products.times(const(p), t))
-                    changed = True
-    return changed
-
-
-def _negative(p: Exponent) -> Exponent:
-    return products.times(const(-1), p) if isinstance(p, Expr) else -p
-
-
-def complement(s: Expr) -> Expr:
-    """``1 - s`` for s = sigmoid(t), left as it is where s stands beside it."""
-    return make(ADD, (const(1), make(PRODUCT, (const(-1), s))))
-
-
-def _merge_signs(exponents: dict[Expr, Exponent]) -> bool:
-    """``abs(x)*sign(x)`` is x, ``x*sign(x)`` abs(x), ``x/abs(x)`` sign(x), an even power of abs(x) that of x."""
-    changed = False
-    for base in list(exponents):
-        p = exponents[base]
-        if base.op is _ABS and isinstance(p, int):
-            x = base.args[0]
-            s = products.unary(_SIGN, x)
-            if p % 2 == 0 and p:
-                exponents[base] = 0
-                exponents[x] = sums_of(exponents.get(x, 0), p)
-                changed = True
-            elif p == 1 and exponents.get(s) == 1:
-                exponents[base] = exponents[s] = 0
-                exponents[x] = sums_of(exponents.get(x, 0), 1)
-                changed = True
-            elif p == -1 and exponents.get(x) == 1:
-                exponents[base] = exponents[x] = 0
-                exponents[s] = sums_of(exponents.get(s, 0), 1)
-                changed = True
-        elif base.op is _SIGN and p == 1:
-            x = base.args[0]
-            if exponents.get(x) == 1:
-                exponents[base] = exponents[x] = 0
-                a = products.unary(_ABS, x)
-                exponents[a] = sums_of(exponents.get(a, 0), 1)
-                changed = True
-    return changed
-
-
-def _merge_ratios(exponents: dict[Expr, Exponent]) -> bool:
-    """``sin(t)/cos(t)`` is tan(t) and ``tan(t)*cos(t)`` sin(t), of powers too; so are the hyperbolic functions."""
-    changed = False
-    for below in list(exponents):
-        found = _RATIOS.get(below.op)
-        if found is None:
-            continue
-        q = exponents[below]
-        above, ratio = [products.unary(op, below.args[0]) for op in found]
-        source, target = (above, ratio) if not isinstance(q, Expr) and q < 0 else (ratio, above)
-        p = exponents.get(source, 0)
-        if isinstance(p, int) and isinstance(q, int) and p > 0 and q:
-            common = min(p, abs(q))
-            exponents[source] = p - common
-            exponents[below] = q + common if q < 0 else q - common
-            exponents[target] = sums_of(exponents.get(target, 0), common)
-            changed = True
-    return changed
-
-
-def reciprocal_log(f: Expr) -> Expr | None:
-    """The logarithm of ``v/u`` for that of ``u/v``, its negative."""
-    if f.op is not _LOG:
-        return None
-    known: Expr | None = f.memo.get("reciprocal")
-    if known is None and "reciprocal" not in f.memo:
-        _, s, m = term(f.args[0])
-        exponents = [split(a)[1] for a in (*s, *hadamards.commuting(m))]
-        if any(not isinstance(p, Expr) and p < 0 for p in exponents) and len(exponents) > 1:
-            known = make(_LOG, (power(f.args[0], const(-1)),))
-            known.memo["reciprocal"] = f
-        f.memo["reciprocal"] = known
-    return known
-
-
-def turned_divisor(f: Expr) -> Expr | None:
-    """Minus ``1/(a - b)``, and minus odd powers of it."""
-    if f.op is not POWER:
-        return None
-    base, p = split(f)
-    if base.op is not ADD or not isinstance(p, int) or p >= 0 or p % 2 == 0:
-        return None
-    other = sums.flipped(base)
-    return None if other is None else raised(other, p)
-
-
-def upright_divisor(f: Expr) -> Expr:
-    """``1/(a - b)`` or its negative, whichever comes first; ``1/(1 - a)``."""
-    other = turned_divisor(f)
-    if other is None:
-        return f
-    base, p = split(f)
-    numbers = [k for a in base.args if (k := number_of(a)) is not None]
-    if numbers:
-        return f if numbers[0] > 0 else other
-    return raised(sums.upright(base), p)
-
-
-def upright_log(f: Expr) -> Expr:
-    """The logarithm of a quotient or of its reciprocal, whichever comes first."""
-    other = reciprocal_log(f)
-    return f if other is None else min(f, other, key=lambda e: (look(e).cost, look(e).label, e.digest))
 
 
 def sums_of(a: Exponent, b: Exponent) -> Exponent:
@@ -446,11 +272,11 @@ def _power_of_atom(base: Expr, exponent: Expr, p: Number | None) -> Expr:
         return power(base.args[0], exponent)
     if op is ADD and isinstance(p, int):
         if p < 0:
-            t = _one_plus_exp(base)
+            t = merges.one_plus_exp(base)
             if t is not None:
                 return power(products.unary(_SIGMOID, products.times(const(-1), t)), const(-p))
         if p % 2 == 0:
-            base = sums.upright(base)
+            base = differences.upright(base)
     inner, first = split(base)
     if first == 1:
         return raised(base, p if p is not None else exponent)
@@ -470,23 +296,4 @@ def _after_merge(base: Expr, p: Exponent) -> Expr:
     return ones(*base.shape) if p == 0 else raised(base, p)
 
 
-def _one_plus_exp(e: Expr) -> Expr | None:
-    """The t of ``1 + exp(t)``."""
-    if len(e.args) == 2:
-        for a, b in (e.args, e.args[::-1]):
-            if number_of(a) == 1 and b.op is _EXP:
-                return b.args[0]
-    return None
-
-
-__all__ = [
-    "combine",
-    "power",
-    "raised",
-    "reciprocal_log",
-    "rooted",
-    "split",
-    "turned_divisor",
-    "upright_divisor",
-    "upright_log",
-]
+__all__ = ["HALF", "Exponent", "combine", "power", "raised", "rooted", "split", "sums_of"]

@@ -9,7 +9,7 @@ from matcalc.facts import ORTHOGONAL, has
 from matcalc.primitives.algebra import ADD, PRODUCT, TRANSPOSE
 from matcalc.primitives.base import Primitive, zeros
 from matcalc.primitives.elementwise import log
-from matcalc.primitives.leaves import Identity, const, identity, number_of, size
+from matcalc.primitives.leaves import Identity, const, identity, number_of, ones, size
 from matcalc.primitives.matrix import (
     ADJ,
     DET,
@@ -28,9 +28,9 @@ from matcalc.primitives.matrix import (
 )
 from matcalc.primitives.products import KRON
 from matcalc.primitives.structure import Diagonal, Vec
-from matcalc.simplify import heads, powers, products, sums, transposes
+from matcalc.simplify import dots, heads, powers, products, sums, transposes
 from matcalc.simplify.cost import look
-from matcalc.simplify.heads import handles
+from matcalc.simplify.handlers import handles
 from matcalc.simplify.terms import assemble, assembled, exact, magnitude, ratio, term
 
 _MINUS = const(-1)
@@ -261,12 +261,14 @@ def quadratic(run: Sequence[Expr]) -> Expr | None:
     collected: sums.Terms = {}
     for t in map(term, run[half].args):
         turned = term(transposes.transposed(assemble(1, (), t.factors))).factors if t.factors else ()
-        key = min((t.factors, turned), key=lambda m: products.reading(make(PRODUCT, m)) if m else (0, 0, "", 0))
+        key = min((t.factors, turned), key=lambda m: dots.reading(make(PRODUCT, m)) if m else (0, 0, "", 0))
         sums.put(collected, (t.scalars, key), t.coefficient)
     if len(collected) == len(run[half].args):
         return None
-    parts = [assembled(c, s, m) for (s, m), c in collected.items()]
-    return sums.plus(*parts) if parts else zeros(run[half].shape)
+    if not collected:
+        return zeros(run[half].shape)
+    total = sums.plus(*[assembled(c, s, m) for (s, m), c in collected.items()])
+    return products.times(total, ones(*run[half].shape)) if total.is_scalar else total  # numbers spread over entries
 
 
 @handles(ExpmFrechet)

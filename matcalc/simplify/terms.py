@@ -85,19 +85,33 @@ def _of_product(e: Expr) -> Term:
     return Term(coefficient, tuple(scalars), tuple(factors))
 
 
+def together(factors: Sequence[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
+    """The numbers, scalars and factors of a product."""
+    coefficient: Number = 1
+    scalars: list[Expr] = []
+    rest: list[Expr] = []
+    for f in factors:
+        c, s, m = term(f)
+        coefficient = coefficient * c
+        scalars += s
+        rest += m
+    return coefficient, scalars, rest
+
+
 def assemble(coefficient: Number, scalars: Sequence[Expr], factors: Sequence[Expr]) -> Expr:
     """The expression of parts that are simplified and in order; the coefficient is not 0."""
-    args: list[Expr] = [s for s in scalars if not is_divisor(s)]
+    behind = [s for s in scalars if is_divisor(s)]
+    args = [s for s in scalars if s not in behind] if behind else list(scalars)
     if len(factors) > 2 and transposes.read_turned(factors):
         factors = [make(TRANSPOSE, (make(PRODUCT, tuple([transposes.transposed(a) for a in reversed(factors)])),))]
-    if not factors:
+    if args and not factors:
         # One product such as x'*y among scalars needs no brackets: k*x'*y.
         runs = [i for i, s in enumerate(args) if is_run(s)]
         if len(runs) == 1:
             run = args.pop(runs[0])
             args.extend(run.args)
-    args.extend(factors)
-    args.extend([s for s in scalars if is_divisor(s)])
+    args += factors
+    args += behind
     if coefficient != 1:
         args.insert(0, const(coefficient))
     if not args:
@@ -124,4 +138,4 @@ def is_run(e: Expr) -> bool:
     return e.op is PRODUCT and e.shape[0] is ONE and not e.args[0].is_scalar
 
 
-__all__ = ["Term", "assemble", "assembled", "exact", "is_divisor", "is_run", "magnitude", "ratio", "term"]
+__all__ = ["Term", "assemble", "assembled", "exact", "is_divisor", "is_run", "magnitude", "ratio", "term", "together"]

@@ -13,7 +13,7 @@ from matcalc.primitives.leaves import Commutation, Identity, Ones, commutation, 
 from matcalc.primitives.matrix import MATRIX_POWER
 from matcalc.primitives.products import KRON
 from matcalc.primitives.structure import Slice
-from matcalc.simplify import hadamards, kronecker, products, sums, terms
+from matcalc.simplify import commutations, hadamards, products, sums, terms
 
 
 def transposed(e: Expr) -> Expr:
@@ -46,7 +46,7 @@ def _transposed(e: Expr) -> Expr:
     if isinstance(op, Commutation):
         return commutation(op.n, op.m)
     if op is PRODUCT:
-        if any(kronecker.moves(a) for a in e.args):
+        if any(commutations.moves(a) for a in e.args):
             return products.times(*[transposed(a) for a in reversed(e.args)])
         # A number stays where it is, in front or behind; a long product is turned in one piece.
         turned: list[Expr] = []

@@ -154,9 +154,8 @@ BY_HAND: dict[type[Primitive], list[Expr]] = {
     convolution.Corr: [
         convolution.Corr(mode)(K, X) for mode in ("full", "same", "valid") for K, X in [(var("K", (p, q)), A), (x, z)]
     ],
-    convolution.ConvMatrix: [
-        convolution.ConvMatrix(m, n, mode)(var("K", (p, q))) for mode in ("full", "same", "valid")
-    ] + [convolution.ConvMatrix(n, ONE, "full")(z)],
+    convolution.ConvMatrix: [convolution.ConvMatrix(m, n, mode)(var("K", (p, q))) for mode in ("full", "same", "valid")]
+    + [convolution.ConvMatrix(n, ONE, "full")(z)],
     convolution.Crop: [
         convolution.Crop((m, n))(var("D", (m + p - 1, n + q - 1))),
         convolution.Crop((m, n))(var("D", (m + 2, n + 1))),

@@ -23,7 +23,8 @@ from matcalc.primitives.leaves import var
 from matcalc.primitives.products import inner
 from matcalc.printing.latex import latex
 from matcalc.printing.text import text
-from matcalc.simplify import simplify, simplify_all
+from matcalc.simplify import effort, simplify, simplify_all
+from matcalc.simplify.heads import applied
 from matcalc.syntax import parse
 from tests.properties.generate import declarations, scalar
 
@@ -158,3 +159,12 @@ def lost(e: Expr, point, truth) -> float:
         moved = {v: a * (1 + mpmath.mpf(2) ** -45) for v, a in point.env.items()}
         (other,) = evaluate([e], moved, point.sizes)
         return relative(other, truth) / MOST_LOST
+
+
+@seeds
+def test_a_second_look_at_what_stands_finds_the_same(seed):
+    x = variables([drawn(seed)])[0]
+    for node in postorder([simplify(drawn(seed)), gradient(drawn(seed), [x], tidy=simplify)[x]]):
+        if "stands" in node.memo:
+            effort.begun()
+            assert applied(node.op, node.args) is node

@@ -229,6 +229,7 @@ def test_facts_that_are_not_granted_are_not_used(text: str) -> None:
         ("x'*S*x/(x'*x)", "x", "2*(S*x - (x'*S*x)/(x'*x)*x)/(x'*x)"),
         ("sum(x ./ (x + y))", "x", "y .* (x + y).^-2"),
         ("norm2(A*x; C*C')^2", "x", "2*A'*C*C'*A*x"),
+        ("norm2(x*b' - diag(x)*A' - a)^2", "x", "2*((x*b' - diag(x)*A' - a)*b - diag((x*b' - diag(x)*A' - a)*A))"),
     ],
 )
 def test_gradient_as_a_textbook_prints_it(f: str, wrt: str, simple: str) -> None:
