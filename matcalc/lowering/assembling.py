@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from matcalc.dims import ONE, Dim
+from matcalc.expr import Number
 from matcalc.lowering.code import ATOM, SUM, TERM, UNARY, Code
-from matcalc.lowering.plan import VIEWS, ArrayShape, Value
+from matcalc.lowering.in_place import is_fresh
+from matcalc.lowering.plan import VIEWS, ArrayShape, Plan, Value
 
 if TYPE_CHECKING:
     from matcalc.lowering.numpy_source import Writer
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 _LETTERS = "ijklmnpqrstuvwxyzabcdefgh"
 
 # Operations whose result is an array that nothing else holds.
-_BY_ROWS = ("dot", "outer", "matmul")  # give arrays that lie row by row
+_BY_ROWS = ("dot", "outer", "matmul", "result")  # give arrays that lie row by row
+_CALLS_BY_ROWS = ("{rt}.khatri_rao_",)
 _SHARED = VIEWS | {"arg", "diag", "unit", "dense", "const", "size", "index"}
 
 
@@ -33,9 +36,11 @@ class Piece(NamedTuple):
     ``operands``  what is put there: one, or two whose product it is
     ``adds``      whether it is added, -1 subtracted; 0 is put where nothing has been put
     ``scale``     the number by which it is multiplied when it is there, as a place among the arguments
-    ``how``       two operands are multiplied entry by entry, or as batches of matrices or of vectors (outer)
+    ``how``       two operands are multiplied entry by entry, or as batches of matrices or of vectors (outer), or as
+                  matrices whose product is added to the whole (product)
     ``source``    of no operands ("mirror"): the ranges of the block whose transpose it is
     ``turned``    the order of the distinct axes in which they are batches
+    ``weights``   of one matrix ("grams"): what lies between its transpose and itself in each block
     """
 
     ranges: tuple[tuple[Dim, Dim] | None, ...]
@@ -51,6 +56,25 @@ class Piece(NamedTuple):
     how: str = "multiply"
     turned: tuple[int, ...] = ()
     source: tuple[tuple[Dim, Dim] | None, ...] = ()
+    weights: Weights | None = None
+
+
+class Weights(NamedTuple):
+    """The weights of the rows of a matrix in the block i, j: terms, all of them and those of i = j only.
+
+    ``symmetric``  whether they are the same for j, i
+    """
+
+    terms: tuple[Weight, ...]
+    on_diagonal: tuple[Weight, ...]
+    symmetric: bool
+
+
+class Weight(NamedTuple):
+    """A number times operands over some of i, j and the rows of the matrix, named by ``ijr``: their places."""
+
+    coefficient: Number
+    factors: tuple[tuple[int, str], ...]
 
 
 def assembled(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str) -> None:
@@ -77,8 +101,10 @@ def _begun(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str
     """Whether the first piece is the array to begin with."""
     pieces: Sequence[Piece] = v.attrs[0]
     first = pieces[0]
-    if first.ranges or len(first.operands) > 1:
+    if first.ranges or first.windows.count(None) < len(first.windows):
         return False
+    if len(first.operands) > 1:
+        return _begun_as_factor(w, v, codes, name, indent)
     (k,) = first.operands
     a = v.args[k]
     if not a.shape:
@@ -99,13 +125,34 @@ def _begun(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str
     if named and not w.is_dead(base, v):
         return False
     text = codes[a].text if a.shape == v.shape else f"{codes[a].at(ATOM)}.reshape({w.shape(v.shape).strip('()')})"
-    by_rows = base.op in _BY_ROWS or (base.op == "loop" and base.attrs[:1] == ("rows",))
-    if not by_rows and any(_repeats_an_axis(p) for p in pieces[1:]):
+    by_rows = base.op in _BY_ROWS
+    by_rows = by_rows or (base.op == "call" and base.attrs[0].startswith(_CALLS_BY_ROWS))
+    if not by_rows and any(_repeats_an_axis(p) or p.weights for p in pieces[1:]):
         text = f"np.ascontiguousarray({text})"  # what is made of a transpose may lie column by column
     w.lines.append(f"{indent}{name} = {text}")
     if first.scale is not None:
         w.lines.append(f"{indent}{name} *= {codes[v.args[first.scale]].text}")
     return True
+
+
+def _begun_as_factor(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str) -> bool:
+    """Whether the first piece is a product of entries, one of whose factors is the array to begin with."""
+    first = v.attrs[0][0]
+    if first.how != "multiply" or len(first.operands) != 2 or _repeats_an_axis(first) or first.fixed:
+        return False
+    for k, other in (first.operands, first.operands[::-1]):
+        a = v.args[k]
+        base = a.args[0] if a.op == "reshape" else a
+        users = sum(at in (k, other) for p in v.attrs[0] for at in p.operands)
+        if a.shape == first.sizes and base.shape == v.shape and is_fresh(base) and users == 2:
+            if codes[a].text.isidentifier() or w.is_named(base) or w.is_named(a):
+                continue
+            text = f"{codes[a].at(ATOM)}.reshape({w.shape(v.shape).strip('()')})"
+            w.lines.append(f"{indent}{name} = np.ascontiguousarray({text})")  # of operands by columns it is not
+            view = _view(w, first, [], name)
+            w.lines.append(f"{indent}{_target(view, True)} *= {codes[v.args[other]].text}")
+            return True
+    return False
 
 
 def put(
@@ -118,6 +165,9 @@ def put(
         w.lines.append(f"{indent}{name}[{here}] = {name}[{there}]{turned}")
         return
     adds = piece.adds or int(adding)
+    if piece.weights is not None:
+        _put_grams(w, v, piece, codes, _view(w, piece, [], name), adds != 0, indent)
+        return
     operands = [v.args[k] for k in piece.operands]
     places = [v.args[k] for k in piece.fixed]
     while True:
@@ -132,10 +182,54 @@ def put(
         w.lines.append(f"{indent}{_target(view, True)} *= {codes[v.args[piece.scale]].text}")
 
 
+def _put_grams(w: Writer, v: Value, piece: Piece, codes: dict[Value, Code], view: str, adds: bool, indent: str) -> None:
+    """Writes the blocks X'*diag(w)*X, whose weights are functions of their places."""
+    assert piece.weights is not None
+    for k in piece.operands:
+        a = v.args[k]
+        if not codes[a].text.isidentifier() and (a.shape or codes[a].level != ATOM):
+            codes[a] = w.assign(a, codes[a], indent)
+    given = [f"{view}, {codes[v.args[piece.operands[0]]].text}"]
+    places = {letter: w.names.take(letter) for letter in "ij"}
+    i, j = places.values()
+    terms, on_diagonal, symmetric = piece.weights
+    given += [f"weights=lambda {i}, {j}: {_weight(w, v, terms, codes, places)}"] if terms else []
+    given += [f"diagonal=lambda {i}: {_weight(w, v, on_diagonal, codes, places)}"] if on_diagonal else []
+    given += ["adding=True"] if adds else []
+    given += ["symmetric=False"] if not symmetric else []
+    line = f"{indent}rt.weighted_grams({', '.join(given)})"
+    if len(line) > w.width:
+        given = [f"{part}," for part in given[:-1]] + [f"{given[-1]})"]
+        w.lines += [f"{indent}rt.weighted_grams(", *(f"{indent}    {part}" for part in given)]
+    else:
+        w.lines.append(line)
+
+
+def _weight(w: Writer, v: Value, terms: Sequence[Weight], codes: dict[Value, Code], places: Mapping[str, str]) -> str:
+    """The sum of the weights' terms, for the places i and j."""
+    scratch = Plan()
+    taken: list[Value] = []
+    texts: dict[Value, Code] = {}
+    for term in terms:
+        factors = []
+        for n, (k, letters) in enumerate(term.factors):
+            at = ", ".join([places[c] for c in letters if c in places])
+            factors.append(scratch.value("index", (), (), len(texts), n))
+            text = codes[v.args[k]].text
+            texts[factors[-1]] = Code(f"{text}[{at}]", ATOM) if at else codes[v.args[k]]
+        taken.append(scratch.value("mul", tuple(factors), (), abs(term.coefficient), len(factors)))
+    spelled = [w.spelling(t)(w, t, [texts[a] for a in t.args]) for t in taken]
+    total = scratch.value("add", tuple(taken), (), tuple([t.coefficient < 0 for t in terms]))
+    return w.spelling(total)(w, total, spelled).text
+
+
 def _statement(view: str, operands: Sequence[Code], adds: int, how: str) -> str:
     call = ("rt" if how == "outer" else "np") + f".{how}({', '.join(a.text for a in operands)}"
     if len(operands) == 2 and not adds:
         return f"{call}, out={view})"
+    if how == "product":
+        sign = ", -1" if adds < 0 else ""
+        return f"{view} = rt.add_product({view}, {operands[0].text}, {operands[1].text}{sign})"
     if len(operands) == 1:
         value = operands[0].text
     elif how == "multiply":

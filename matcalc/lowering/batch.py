@@ -16,7 +16,6 @@ _ITEM = "batch item"  # the index of loops over a batch: no index of the languag
 
 # Numbers that count something, and are whole numbers for each item by itself.
 _COUNTS = frozenset({"within"})
-_PORTABLE_COUNTS = frozenset({"position", "whole", "within"})
 
 
 class NoRuleError(Exception):
@@ -57,7 +56,6 @@ class Batch:
         self.names, self.told = frozenset(names), frozenset(told)
         self.arrays: dict[Value, Value] = {}  # with the axis of the batch
         self.moved: set[Value] = set()  # all that differ from item to item
-        self._counts = _PORTABLE_COUNTS if portable else _COUNTS
 
     def put(self, roots: Sequence[Value]) -> None:
         """Finds the arrays of all values that the roots need."""
@@ -68,7 +66,7 @@ class Batch:
             if not batched and self.moved.isdisjoint(v.args):
                 continue
             self.moved.add(v)
-            if v.op in self._counts:
+            if v.op in _COUNTS:
                 continue
             try:
                 self.arrays[v] = self._by_rule(v)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matcalc.dims import dim
+from matcalc.dims import Dim, dim
 from matcalc.lowering.assembling import Piece
 from matcalc.lowering.batch import Batch, NoRuleError, Rules, arranged, flipped, other_letter, ruled, turned
 from matcalc.lowering.batch_products import rows_times
@@ -181,8 +181,6 @@ def _repeats(b: Batch, v: Value) -> Value:
 
 @ruled(RULES, "flip")
 def _flip(b: Batch, v: Value) -> Value:
-    if b.portable:
-        raise NoRuleError
     return b.plan.value("flip", (b.of(v.args[0]),), b.shape(v), v.attrs[0] + 1 if v.attrs else 1)
 
 
@@ -192,7 +190,7 @@ def _block(b: Batch, v: Value) -> Value:
     if not any(b.has(p) for p in places):
         return plan.value("block", (b.of(base), *places), b.shape(v), "all", *v.attrs)
     if b.portable:
-        raise NoRuleError
+        return _taken(b, v)
     at = [b.of(p) for p in places]
     if b.has(base):  # of each item the entries at its own position; NumPy puts the axis of positions first
         items = plan.call("{xp}.arange({0})", (plan.dimension(b.size),), (b.size,))
@@ -202,6 +200,43 @@ def _block(b: Batch, v: Value) -> Value:
     if base.rank != 2:
         raise NoRuleError
     return turned(plan, plan.value("block", (base, *at), (*v.shape, b.size), *v.attrs))
+
+
+def _taken(b: Batch, v: Value) -> Value:
+    """The entries at positions of a batch, as one selection along an axis: those of several axes are counted together,
+    through all that these axes have."""
+    plan, (base, *rest) = b.plan, v.args
+    wheres: list[str] = []
+    fixed: list[Value] = []  # positions and limits that all items share
+    sizes: list[Dim] = []  # of the axes that are left when these are taken
+    moving: dict[int, Value] = {}  # of them, those with positions of a batch
+    kept = iter(v.shape)
+    for axis, where in enumerate([*v.attrs, *["all"] * (base.rank - len(v.attrs))]):
+        places = [rest.pop(0) for _ in range({"at": 1, "range": 2, "all": 0}[where])]
+        if any(b.has(p) for p in places):
+            if where == "range":
+                raise NoRuleError
+            moving[len(sizes)] = b.of(places[0])
+            where, places = "all", []
+            sizes.append(base.shape[axis])
+        elif where != "at":
+            sizes.append(next(kept))
+        wheres.append(where)
+        fixed += places
+    front = (b.size,) if b.has(base) else ()
+    array = b.of(base)
+    if fixed:
+        array = plan.value("block", (array, *fixed), (*front, *sizes), *["all"] * len(front), *wheres)
+    order = [*moving, *[k for k in range(len(sizes)) if k not in moving]]
+    array = arranged(plan, array, [*range(len(front)), *[k + len(front) for k in order]])
+    (first, index), *others = moving.items()
+    through = sizes[first]
+    for axis, at in others:
+        scaled = plan.value("mul", (index, plan.dimension(sizes[axis])), at.shape, 1, 2)
+        index = plan.value("add", (scaled, at), at.shape, (False, False))
+        through = through * sizes[axis]
+    array = plan.reshape(array, (*front, through, *v.shape))
+    return plan.value("take", (array, index), b.shape(v), b.has(base))
 
 
 @ruled(RULES, "concat")
@@ -219,8 +254,6 @@ def _stack(b: Batch, v: Value) -> Value:
 
 @ruled(RULES, "position", "whole", "unit")
 def _counts(b: Batch, v: Value) -> Value:
-    if b.portable:
-        raise NoRuleError
     return b.plan.value(v.op, tuple([b.of(a) for a in v.args]), b.shape(v), *v.attrs)
 
 

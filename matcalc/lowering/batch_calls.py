@@ -59,11 +59,12 @@ def _call(b: Batch, v: Value) -> Value:
     along = _ALONG.fullmatch(template)
     if along and (along[1] == "{0}.max(" or along[1][5:-4] in ("softmax", "log_softmax", "logsumexp", "argmax")):
         (a,) = v.args
-        if b.portable and a.rank > 1:
-            raise NoRuleError
-        axes = _axes(int(along[2]) if along[2] else None, a.rank)
+        many, shape, axes = b.of(a), b.shape(v), _axes(int(along[2]) if along[2] else None, a.rank)
+        if b.portable and not isinstance(axes, int):
+            many, axes = b.plan.reshape(many, (b.size, *_flat(a.shape))), 1
+            shape = many.shape if v.shape else shape
         text = f"{along[1]}{', ' if along[1][0:4] == '{rt}' else ''}{axes})"
-        return b.plan.call(text, (b.of(a),), b.shape(v), analytic)
+        return b.plan.reshape(b.plan.call(text, (many,), shape, analytic), b.shape(v))
     if template == _COUNTED:
         return b.plan.call("{xp}.maximum({0} - {1} + 1, 0)", tuple([b.of(a) for a in v.args]), b.shape(v), analytic)
     found = _CALL.fullmatch(template)

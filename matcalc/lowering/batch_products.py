@@ -77,7 +77,7 @@ def _matrices(b: Batch, x: Value, y: Value, shape: ArrayShape) -> Value:
 
 def _is_scaled(y: Value) -> bool:
     """Whether a matrix is another one whose rows have factors."""
-    scaled = y.op == "mul" and y.attrs == (1, 2)
+    scaled = y.op == "mul" and y.attrs == (1, 2) and len(y.args) == 2
     return scaled and y.args[0].op == "newaxis" and y.args[0].attrs[0] == 1 and y.args[1].shape == y.shape
 
 

@@ -46,6 +46,7 @@ def scaled_chain(plan: Plan, scalars: Sequence[Value], coefficient: Number, prod
 
 
 def _entries(plan: Plan, v: Value) -> int:
+    plan.weighed = True
     n = 1
     for d in v.shape:
         n *= plan.weight(d)

@@ -16,7 +16,7 @@ from matcalc.expr import Number
 from matcalc.lowering import elementwise as ew
 from matcalc.lowering.chains import multiply
 from matcalc.lowering.ordering import Factor
-from matcalc.lowering.plan import Plan, Value, reachable
+from matcalc.lowering.plan import Plan, Value
 
 
 class Term(NamedTuple):
@@ -40,7 +40,7 @@ class _Scale(NamedTuple):
 
 def with_combinations(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
     """What each value that the roots need becomes when such sums are put together at once."""
-    values = reachable(roots)
+    values = plan.needed(roots)
     if all(v.op not in ("outer", "add_diagonal") and not (v.op == "dense" and v.args[0].op == "diag") for v in values):
         return {v: v for v in values}
     users: dict[Value, list[Value]] = {r: [r] for r in roots}

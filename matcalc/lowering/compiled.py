@@ -15,6 +15,7 @@ import linecache
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import count
+from operator import itemgetter
 from typing import Any, TypeAlias
 from weakref import finalize
 
@@ -23,8 +24,8 @@ from matcalc.expr import Expr
 from matcalc.lowering.entrance import ABSENT
 from matcalc.lowering.maps import Derivative
 from matcalc.lowering.maps import given as given_map
-from matcalc.lowering.module import Module, numpy_module
-from matcalc.lowering.planned import Request, planned, requested
+from matcalc.lowering.module import Module, numpy_module, only_entered
+from matcalc.lowering.planned import Lowered, Request, lower, planned, requested
 from matcalc.lowering.specialised import BySizes
 from matcalc.syntax.spelling import canonical
 
@@ -36,7 +37,7 @@ Functions: TypeAlias = Mapping[str, Sequence[Callable[..., Any]]]
 class Compiled(partial[Any]):
     """A function of arrays with its source.
 
-    ``source``     the Python text, complete
+    ``source``     the Python text, complete; written when it is asked for where the sizes of a call decide what runs
     ``arguments``  the names that it takes, in order; sizes that no argument shows come last
     ``function``   the Python function that runs (entrance.py); its parameters have the identifiers of the source
 
@@ -50,7 +51,6 @@ class Compiled(partial[Any]):
     """
 
     function: Callable[..., Any]
-    source: str
     arguments: tuple[str, ...]
     _module: Module
     _functions: dict[str, Any]
@@ -67,9 +67,10 @@ class Compiled(partial[Any]):
 
         self = super().__new__(cls, function)
         space.update({"_bound": self._bound, "_named": self._named, "_read": self._read})
-        space["_planned"] = BySizes(self._planned)
+        space.update({"_planned": BySizes(self._planned), "_met": [(None, None)]})
+        if module.shown:
+            space["_items"] = itemgetter(*module.shown)
         self.function = function
-        self.source = module.source
         self.arguments = module.shown
         self.__doc__ = function.__doc__
         self._module = module
@@ -78,6 +79,13 @@ class Compiled(partial[Any]):
         self._signature = space.get("arguments")
         self._code_of = {code: code for code in module.codes} | dict(zip(module.shown, module.codes, strict=True))
         return self
+
+    @property
+    def source(self) -> str:
+        module = self._module
+        if not module.source and module.request is not None:
+            module = self._module = module._replace(source=module_of(module.request).source)
+        return module.source
 
     def __get__(self, obj: object, kind: type | None = None) -> Compiled:
         return self  # an attribute of a class is no method
@@ -105,7 +113,8 @@ class Compiled(partial[Any]):
         module = self._module
         if module.request is None:
             return module
-        return module_for(module.request, dict(zip(module.sizes, sizes, strict=True)), module.given)
+        self._module = module._replace(lowered=None)  # most callables meet arrays of one set of sizes only
+        return module_for(module.request, dict(zip(module.sizes, sizes, strict=True)), module.given, module.lowered)
 
     def _planned(self, sizes: Sequence[int]) -> tuple[str, Callable[[], Callable[..., Any]]]:
         """The code for these sizes, and how the function that it is is made."""
@@ -141,15 +150,14 @@ class Compiled(partial[Any]):
             raise ArgumentError(problem)
         return [*args, *(known[code] for code in module.codes[len(args) :])]
 
-    def _named(self, others: Mapping[str, Any]) -> Sequence[Any]:
-        """The same of arguments that are given by name, where they are many."""
-        try:
-            found = [others[name] for name in self.arguments]
-        except KeyError:
-            return self._bound((), (), others)
-        if len(others) == len(found) or self._ignored.issuperset(others.keys() - set(self.arguments)):
-            return found
-        return self._bound((), (), others)
+    def _named(self, args: Sequence[Any], others: Mapping[str, Any]) -> Sequence[Any]:
+        """The same where they are many, and others are given next to them.
+
+        Raises   KeyError when one of them is not given by its name
+        """
+        if args or not self._ignored.issuperset(others.keys() - set(self.arguments)):
+            return self._bound(args, (), others)
+        return [others[name] for name in self.arguments]
 
     def _read(self, args: Sequence[Any], *values: Any) -> Any:
         """Arguments that are not as usual: lists, integers, other precision.
@@ -164,7 +172,7 @@ class Compiled(partial[Any]):
             raise e from None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Compiled, (self._module, self._functions, self._ignored)
+        return Compiled, (self._module._replace(lowered=None), self._functions, self._ignored)
 
     def __repr__(self) -> str:
         return f"<compiled {self._module.name}({', '.join(self.arguments)})>"
@@ -234,7 +242,7 @@ def compile_numpy(
 
 def compile_requested(request: Request, functions: Functions | None = None) -> Compiled:
     """The NumPy callable that is asked for."""
-    module = module_of(request)
+    module = entered_module(request)
     return Compiled(module, implementations(module.functions, functions or {}), request.ignored)
 
 
@@ -249,12 +257,28 @@ def module_of(request: Request) -> Module:
     return module._replace(request=request) if module.sizes else module
 
 
-def module_for(request: Request, sizes: Mapping[str, int], given: Sequence[str]) -> Module:
+def entered_module(request: Request) -> Module:
+    """The module that is asked for; without its source where what runs is planned for the sizes of a call."""
+    lowered = lower(request, factored=True)
+    kept = lowered.for_sizes(None) if lowered.serves_all_sizes else None
+    what = planned(request, factored=True, of=lowered, entered=True)
+    entered = only_entered(what)
+    if what.by_size and not entered:
+        return module_of(request)
+    module = numpy_module(what, ignored=request.ignored, entered=entered)
+    return module._replace(request=request, lowered=kept) if module.sizes else module
+
+
+def module_for(
+    request: Request, sizes: Mapping[str, int], given: Sequence[str], lowered: Lowered | None = None
+) -> Module:
     """The module when the dimensions are known, for arguments that have been checked.
 
-    ``given``  the sizes among the arguments
+    ``given``    the sizes among the arguments
+    ``lowered``  the values, where they are the same for all sizes
     """
-    found = numpy_module(planned(request, sizes=sizes, factored=True), given_sizes=given)
+    of = lowered.for_sizes(sizes) if lowered is not None else None
+    found = numpy_module(planned(request, sizes=sizes, factored=True, of=of), given_sizes=given)
     if found.given == tuple(given):
         return found
     return numpy_module(planned(request, factored=True), given_sizes=given)  # other sizes than arguments show

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence, Set
+from functools import lru_cache
 from itertools import pairwise
+from math import prod
 from typing import NamedTuple
 
 from matcalc.dims import ONE
@@ -57,6 +59,7 @@ def _contracted(plan: Plan, factors: list[Factor], order: dict[Axis, int]) -> li
         return factors
     search = _Search(plan, factors, order)
     left, right = search.best(search.all)
+    plan.weighed = plan.weighed or len(factors) > 2
     if len(factors) > 2 and plan.sizes is None and not plan.by_size:
         tree = search.tree(search.all)
         plan.by_size = any(_Search(plan, factors, order, model).tree(search.all) != tree for model in MODELS[:2])
@@ -119,6 +122,7 @@ def _windowed(plan: Plan, factor: Factor, term: Term) -> Factor:
 
 
 def _volume(plan: Plan, axes: Axes) -> int:
+    plan.weighed = True
     n = 1
     for a in axes:
         n *= plan.weight(a.size)
@@ -131,65 +135,16 @@ class _Search:
     def __init__(self, plan: Plan, factors: Sequence[Factor], order: dict[Axis, int], model: int = 0) -> None:
         self.factors, self.order = factors, order
         self.all = (1 << len(factors)) - 1
-        axes = list(dict.fromkeys([*order, *[a for _, held in factors for a in held]]))
-        self._weights = [plan.weight(a.size, model) for a in axes]
-        self._kept = sum(1 << k for k, a in enumerate(axes) if a in order)
-        bit = {a: 1 << k for k, a in enumerate(axes)}
-        self._held = [sum(bit[a] for a in held) for _, held in factors]
-        self._within = [0] * (self.all + 1)  # axes of the factors of each subset
-        for s in range(1, self.all + 1):
-            low = s & -s
-            self._within[s] = self._within[s ^ low] | self._held[low.bit_length() - 1]
-        self._volumes: dict[int, int] = {}
-        self._cost: dict[int, tuple[int, int]] = {}
-
-    def axes_left(self, s: int) -> int:
-        """The axes that a subset has when it is contracted."""
-        return self._within[s] & (self._kept | self._within[self.all ^ s])
-
-    def _volume_of(self, axes: int) -> int:
-        known = self._volumes.get(axes)
-        if known is None:
-            known, k, rest = 1, 0, axes
-            while rest:
-                if rest & 1:
-                    known *= self._weights[k]
-                rest >>= 1
-                k += 1
-            self._volumes[axes] = known
-        return known
-
-    def cost(self, s: int) -> int:
-        if s & (s - 1) == 0:
-            return 0
-        if s not in self._cost:
-            self.best(s)
-        return self._cost[s][0]
+        bits: dict[Axis, int] = {}
+        for a in (*order, *(a for _, held in factors for a in held)):
+            bits.setdefault(a, 1 << len(bits))
+        held = tuple([sum([bits[a] for a in axes]) for _, axes in factors])
+        weights = tuple([plan.weight(a.size, model) for a in bits])
+        self._parts = _divided(held, weights, (1 << len(order)) - 1)
 
     def best(self, s: int) -> tuple[int, int]:
         """The two parts into which a subset is divided last."""
-        known = self._cost.get(s)
-        if known is None:
-            low = s & -s
-            part = (s - 1) & s
-            while part:
-                if part & low:
-                    other = s ^ part
-                    a, b = self.axes_left(part), self.axes_left(other)
-                    here = self.cost(part) + self.cost(other) + self._volume_of(a | b)
-                    if (a & b) & ~self.axes_left(s) and not self._in_order(a & ~b, b & ~a):
-                        here += self._volume_of(self.axes_left(s))  # the axes of the product are put in order
-                    if known is None or here < known[0]:
-                        known = (here, part)
-                part = (part - 1) & s
-            assert known is not None
-            self._cost[s] = known
-        return known[1], s ^ known[1]
-
-    def _in_order(self, a: int, b: int) -> bool:
-        """Whether the kept axes of one side all come before those of the other."""
-        a, b = a & self._kept, b & self._kept
-        return not a or not b or a < (b & -b) or b < (a & -a)
+        return self._parts[s], s ^ self._parts[s]
 
     def tree(self, s: int) -> frozenset[int]:
         """The subsets that are contracted on the way to ``s``."""
@@ -206,6 +161,50 @@ class _Search:
         return product(
             plan, self.contracted(plan, left), self.contracted(plan, right), {*self.order, *outside}, self.order
         )
+
+
+@lru_cache(maxsize=256)  # many terms of a Hessian have the same pattern
+def _divided(held: tuple[int, ...], weights: tuple[int, ...], kept: int) -> list[int]:
+    """One of the two parts into which each subset of the factors is divided last, where that is the cheapest.
+
+    ``held``  the axes of the factors, and ``kept`` those of the result, which are the first ones: sets of bits
+    """
+    everything = (1 << len(held)) - 1
+    within = [0] * (everything + 1)  # axes of the factors of each subset
+    for s in range(1, everything + 1):
+        low = s & -s
+        within[s] = within[s ^ low] | held[low.bit_length() - 1]
+    left = [axes & (kept | within[everything ^ s]) for s, axes in enumerate(within)]  # when it is contracted
+    volumes: dict[int, int] = {}
+
+    def volume_of(axes: int) -> int:
+        known = volumes.get(axes)
+        if known is None:
+            known = volumes[axes] = prod([w for k, w in enumerate(weights) if axes >> k & 1])
+        return known
+
+    costs, parts = [0] * (everything + 1), [0] * (everything + 1)
+    for s in range(3, everything + 1):
+        low, least = s & -s, 0
+        rest = others = s ^ low
+        while others:
+            others = (others - 1) & rest
+            part = low | others
+            here = costs[part] + costs[s ^ part]
+            if not least or here < least:
+                a, b = left[part], left[s ^ part]
+                here += volume_of(a | b)
+                if a & b & ~left[s] and not _in_order(a & ~b & kept, b & ~a & kept):
+                    here += volume_of(left[s])  # the axes of the product are put in order
+                if not least or here < least:
+                    least, parts[s] = here, part
+        costs[s] = least
+    return parts
+
+
+def _in_order(a: int, b: int) -> bool:
+    """Whether the axes of one side all come before those of the other."""
+    return not a or not b or a < (b & -b) or b < (a & -a)
 
 
 def _cheapest_pair_joined(plan: Plan, factors: list[Factor], order: dict[Axis, int]) -> list[Factor]:

@@ -21,6 +21,7 @@ from matcalc.lowering.pieces import Pieces, Where, covers, where_of, without_one
 from matcalc.lowering.plan import Value
 from matcalc.lowering.tensors import NoContractionError, Term
 from matcalc.lowering.walk import Lowering, array_shape
+from matcalc.lowering.weighted_grams import weighted_grams
 from matcalc.primitives import algebra, structure
 
 
@@ -114,8 +115,14 @@ class Dense:
             found = [t if t.lead else t._replace(lead=tensors.axes_of(*lead)) for t in found]
             found.sort(key=lambda t: not covers(t))
             filled = filled and bool(found) and covers(found[0])
-            for t in writer.together(found, where, apart):
+            grams, found = weighted_grams(self.plan, found)
+            before = grams is not None and (grams.covers or not any(map(covers, found)))
+            if grams is not None and before:
+                writer.put_grams(grams, where, apart)
+            for t in writer.together(found, where, apart and not before):
                 writer.put(t, where, apart and not any(p.ranges == where[0] for p in writer.pieces))
+            if grams is not None and not before:
+                writer.put_grams(grams, where, False)
         args, pieces = tuple(writer.args), (*writer.pieces, *mirrored)
         alone = filled and len(pieces) == len(args) == len(pieces[0].operands) == 1
         if alone and (args[0].shape == pieces[0].sizes or args[0].shape == without_ones(shape)):

@@ -11,7 +11,9 @@ from matcalc.lowering.walk import array_shape
 
 def quoted(text: str) -> str:
     """Text that stays what it is within a docstring or a comment, whatever the user has put into it."""
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    plain = text
+    if not text.isprintable():
+        plain = "".join([c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text])
     return plain.replace("\\", "\\\\").replace('"', "'")
 
 

@@ -19,10 +19,14 @@ from matcalc.primitives import softmax
 
 _LARGEST_POWER_BY_PRODUCTS = 8
 _TERMS_IN_A_LINE = 8
+_WITH_NUMBERS = frozenset({"const", "mul", "newaxis", "T"})  # what may have a number in front
+_OPENED = _WITH_NUMBERS | {"diag", "full", "spread"}  # factors that are looked into
 
 
 def split(plan: Plan, v: Value) -> tuple[Number, Value]:
     """``v`` as a number times a value without one in front."""
+    if v.op not in _WITH_NUMBERS:
+        return 1, v
     if v.op == "const":
         return v.attrs[0], plan.one
     if v.op == "mul" and v.attrs[0] != 1:
@@ -124,8 +128,8 @@ def _common(shapes: Iterable[ArrayShape]) -> ArrayShape:
         if not out:
             out = shape
             continue
-        a, b = ((ONE,) * (2 - len(s)) + s for s in (out, shape))
-        both = tuple(x if y is ONE else y for x, y in zip(a, b, strict=True))
+        a, b = [(ONE,) * (2 - len(s)) + s for s in (out, shape)]
+        both = tuple([x if y is ONE else y for x, y in zip(a, b, strict=True)])
         out = both if max(len(out), len(shape)) == 2 else both[1:]
     return out
 
@@ -207,6 +211,9 @@ def mul(
     diagonal: Value | None = None
     pending = [(v, False) for v in factors] + [(v, True) for v in divisors]
     for v, inverted in pending:
+        if v.op not in _OPENED:
+            (below if inverted else above).append(v)
+            continue
         number, v = split(plan, v)
         if number == 0 and not inverted:
             return plan.zeros(shape)
@@ -238,16 +245,21 @@ def mul(
     coefficient = as_number(coefficient)
     if _are_columns([*above, *below]):
         over, under = _without_axis(above), _without_axis(below)
-        entries = _product(plan, coefficient, over, under, _common(v.shape for v in [*over, *under]))
+        entries = _product(plan, coefficient, over, under, _common([v.shape for v in (*over, *under)]))
         return tightened(plan, plan.newaxis(entries, 1), shape)
-    together = _common(v.shape for v in [*above, *below])
+    together = _common([v.shape for v in (*above, *below)])
     return tightened(plan, _product(plan, coefficient, above, below, together), shape)
 
 
 def _are_columns(values: Sequence[Value]) -> bool:
     """Whether these are numbers and columns of one length, so that they are computed as vectors."""
-    columns = [v for v in values if v.shape]
-    return bool(columns) and all(v.op == "newaxis" and v.attrs[0] == 1 for v in columns)
+    found = False
+    for v in values:
+        if v.shape:
+            if v.op != "newaxis" or v.attrs[0] != 1:
+                return False
+            found = True
+    return found
 
 
 def _without_axis(values: Sequence[Value]) -> list[Value]:
@@ -335,27 +347,37 @@ def _in_groups(plan: Plan, factors: list[Value]) -> list[Value]:
 
 def _by_size(plan: Plan, values: Sequence[Value]) -> list[Value]:
     """Numbers first, then vectors, so that products grow as late as they can."""
-    return sorted(values, key=lambda v: sum(d is not ONE for d in v.shape))
+    return sorted(values, key=lambda v: v.rank - v.shape.count(ONE)) if len(values) > 1 else list(values)
 
 
 def _match_quotients(plan: Plan, above: list[Value], below: list[Value]) -> None:
+    for e in [a for v in above for a in ([v] if v.op == "exp" else v.args if _is_product(v) else ()) if a.op == "exp"]:
+        (x,) = e.args
+        if _taken(above, function(plan, "sigmoid", negative(plan, x))):  # exp(x)*sigmoid(-x) = sigmoid(x)
+            _taken(above, e)
+            above.append(function(plan, "sigmoid", x))
+            return _match_quotients(plan, above, below)
+    for v in above:
+        column = v.args[0] if v.op == "newaxis" else v
+        if column is not v and column.op == "mul" and column.attrs == (1, 0) and column.args[0].op == "sum":
+            den = plan.newaxis(column.args[0], 1)  # a column of reciprocals is a divisor, too
+            normalised = softmax_of(plan, den, above) if len(column.args) == 1 else None
+            if normalised is not None:
+                above[above.index(v)] = normalised
+                return _match_quotients(plan, above, below)
     for i, den in enumerate(below):
         t = _logistic_argument(plan, den)
         if t is not None:  # 1/(1 + exp(t)) = sigmoid(-t), and exp(t)/(1 + exp(t)) = sigmoid(t)
             del below[i]
-            grown = next((v for v in above if v.op == "exp" and v.args[0] is t), None)
-            if grown is not None:
-                above[above.index(grown)] = function(plan, "sigmoid", t)
-            else:
-                above.append(function(plan, "sigmoid", negative(plan, t)))
+            grown = _taken(above, function(plan, "exp", t))
+            above.append(function(plan, "sigmoid", t if grown else negative(plan, t)))
             return _match_quotients(plan, above, below)
-        summed = den.args[0] if den.op == "newaxis" else den
-        if summed.op == "sum" and summed.args[0].op == "exp" and summed.args[0] in above:
-            (axis,) = summed.attrs
-            x = summed.args[0].args[0]
-            if axis == 1 and den.op != "newaxis":
-                continue
-            above[above.index(summed.args[0])] = plan.call(with_axis(softmax.Softmax, axis), (x,), x.shape)
+        if _is_product(den) and all(_logistic_argument(plan, d) for d in den.args):
+            below[i : i + 1] = den.args
+            return _match_quotients(plan, above, below)
+        normalised = softmax_of(plan, den, above)
+        if normalised is not None:
+            above.append(normalised)
             del below[i]
             return _match_quotients(plan, above, below)
     if plan.subgradient:
@@ -370,6 +392,35 @@ def _match_quotients(plan: Plan, above: list[Value], below: list[Value]) -> None
             if partner in above:
                 above[i] = _add_node(plan, [(False, plan.one), (True, partner)], v.shape)
     return None
+
+
+def softmax_of(plan: Plan, den: Value, above: list[Value]) -> Value | None:
+    """``exp(x)/den`` as softmax, where ``den`` is a sum of exp(x), which is taken out of ``above``."""
+    summed = den.args[0] if den.op == "newaxis" else den
+    if summed.op != "sum" or summed.args[0].op != "exp":
+        return None
+    (x,), (axis,) = summed.args[0].args, summed.attrs
+    if (axis == 1) != (den.op == "newaxis") or not _taken(above, summed.args[0]):
+        return None
+    return plan.call(with_axis(softmax.Softmax, axis), (x,), x.shape)
+
+
+def _is_product(v: Value) -> bool:
+    return v.op == "mul" and v.attrs == (1, len(v.args))
+
+
+def _taken(above: list[Value], factor: Value) -> bool:
+    """Takes a factor out of ``above``, or of a product in it; whether it was there."""
+    for i, v in enumerate(above):
+        if v is factor:
+            del above[i]
+            return True
+        if _is_product(v) and factor in v.args:
+            rest = list(v.args)
+            rest.remove(factor)
+            above[i : i + 1] = rest
+            return True
+    return False
 
 
 def _is_norm(v: Value) -> bool:

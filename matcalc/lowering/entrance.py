@@ -21,9 +21,22 @@ the same results; it reads each shape once, and binds names itself, so that a ca
             _failed(_error)
             raise
 
+What is planned for the sizes of a call is called from there. The shapes of the last call are kept: one comparison
+finds that they are the same, and stands for all tests of single lengths:
+
+            _shapes = dtype, U.shape, V.shape
+            _last, _function = _met[0]
+            if _shapes != _last:
+                _function = None
+                m, k = U.shape
+                ...
+        if _function is None:
+            _function = _planned[m, k, n]
+            _met[0] = _shapes, _function
+
 Names with an underscore in front are no user's (names.py). The caller puts ``_absent``, ``_bound`` (what arguments a
-call gives; ``_named`` where it gives them all by name), ``_read`` (arguments that are not as usual) and ``_failed``
-(errors in the words of the formula) into the module.
+call gives; ``_items`` and ``_named`` where it gives them all by name), ``_read`` (arguments that are not as usual),
+``_failed`` (errors in the words of the formula), ``_planned`` and ``_met`` into the module.
 """
 
 from __future__ import annotations
@@ -50,6 +63,11 @@ class Taken(NamedTuple):
     @property
     def codes(self) -> list[str]:
         return [*(code for _, code, _ in self.arguments), *(code for _, code in self.sizes)]
+
+    @property
+    def arrays(self) -> list[tuple[int, str, ArrayShape]]:
+        """The place, the identifier and the shape of each."""
+        return [(i, code, shape) for i, (_, code, shape) in enumerate(self.arguments) if shape]
 
     @property
     def by_keyword(self) -> bool:
@@ -79,25 +97,56 @@ def entrance(
     ``known``  whether the precision is needed
     """
     codes = taken.codes
-    binding = list(_binding(taken) if taken.by_keyword else _binding_of_many(len(codes), ", ".join(codes)))
+    out = _bound(taken)
     if not codes:
-        return [*binding, *late]
-    arrays = [(i, code, shape) for i, (_, code, shape) in enumerate(taken.arguments) if shape]
-    names = dict(taken.sizes) | {size: needed.get(size, f"_{k}") for k, size in enumerate(sources)}
-    out = [*binding, *_refused([f"type({code}) is not int or {code} < 0" for _, code in taken.sizes])]
-    if arrays:
-        out += _types([code for _, code, _ in arrays])
-        out += _shapes(arrays, sources, names)
-    out += _numbers([code for _, code, shape in taken.arguments if not shape], taken.plain, bool(arrays))
-    if not arrays and known:
+        return [*out, *late]
+    out += _whole(taken)
+    if taken.arrays:
+        out += [*_types(taken), *_refused(["dtype not in floats"]), *_shapes(taken, sources, needed)]
+    out += _numbers(taken)
+    if not taken.arrays and known:
         out.append(f"dtype = {taken.arguments[0][1]}.dtype" if taken.arguments else "dtype = np.dtype(float)")
+    return ["    try:", *indented(out, 8), *_otherwise(codes), *indented(late)]
+
+
+def entrance_by_sizes(
+    taken: Taken,
+    sources: Mapping[str, Binding],
+    needed: Mapping[str, str],
+    late: Sequence[str],
+    limits: Sequence[str],
+    key: str,
+) -> list[str]:
+    """The same, up to what is planned for the sizes in ``key`` and called; there are arrays."""
+    first, *others = [*(f"{code}.shape" for _, code, _ in taken.arrays), *(code for _, code in taken.sizes)]
+    out = [*_bound(taken), *_whole(taken), *_types(taken)]
+    out += [f"_shapes = dtype, {', '.join([first, *others])}", "_last, _function = _met[0]", "if _shapes != _last:"]
+    out += indented(["_function = None", *_refused(["dtype not in floats"]), *_shapes(taken, sources, needed)])
+    out += _numbers(taken)
     return [
-        "    try:",
-        *(f"        {line}" for line in out),
-        "    except ValueError:",
-        f"        {', '.join(codes)} = _read({', '.join(['_given', *codes])})",
-        *(f"    {line}" for line in late),
+        *["    try:", *indented(out, 8)],
+        *[*_otherwise(taken.codes), "        _shapes = _function = None", *indented(late)],
+        *["    if _function is None:", *indented(limits)],
+        *[f"        _function = _planned[{key},]", "        _met[0] = _shapes, _function"],
+        *guarded([f"    return _function({', '.join(taken.codes)})"]),
     ]
+
+
+def _bound(taken: Taken) -> list[str]:
+    return list(_binding(taken) if taken.by_keyword else _binding_of_many(len(taken.codes), ", ".join(taken.codes)))
+
+
+def _whole(taken: Taken) -> list[str]:
+    return _refused([f"type({code}) is not int or {code} < 0" for _, code in taken.sizes])
+
+
+def _otherwise(codes: Sequence[str]) -> list[str]:
+    """What is done with arguments that are not as usual."""
+    return ["    except ValueError:", f"        {', '.join(codes)} = _read({', '.join(['_given', *codes])})"]
+
+
+def indented(lines: Sequence[str], by: int = 4) -> list[str]:
+    return [" " * by + line if line else line for line in lines]
 
 
 def _binding(taken: Taken) -> Iterator[str]:
@@ -123,7 +172,10 @@ def _binding(taken: Taken) -> Iterator[str]:
 
 def _binding_of_many(count: int, targets: str) -> Iterator[str]:
     yield "if _other:"
-    yield f"    {targets} = _bound(_given, (), _other) if _given else _named(_other)"
+    yield "    try:"
+    yield f"        {targets} = _items(_other) if len(_other) == {count} and not _given else _named(_given, _other)"
+    yield "    except KeyError:"
+    yield f"        {targets} = _bound((), (), _other)"
     yield "else:"
     yield f"    {targets} = _given if len(_given) == {count} else _bound(_given, (), _other)"
 
@@ -132,17 +184,17 @@ def _refused(tests: Sequence[str]) -> list[str]:
     return [f"if {' or '.join(tests)}:", "    raise ValueError"] if tests else []
 
 
-def _types(codes: Sequence[str]) -> list[str]:
-    first, *others = codes
-    out = _refused([f"not {' is '.join(f'type({code})' for code in codes)} is ndarray"])
-    out.append(f"dtype = {first}.dtype")
-    return out + _refused([*(f"dtype is not {code}.dtype" for code in others), "dtype not in floats"])
+def _types(taken: Taken) -> list[str]:
+    codes = [code for _, code, _ in taken.arrays]
+    out = _refused([f"not {' is '.join([f'type({code})' for code in codes])} is ndarray"])
+    out.append(f"dtype = {codes[0]}.dtype")
+    return out + _refused([f"dtype is not {code}.dtype" for code in codes[1:]])
 
 
-def _shapes(
-    arrays: Sequence[tuple[int, str, ArrayShape]], sources: Mapping[str, Binding], names: Mapping[str, str]
-) -> list[str]:
+def _shapes(taken: Taken, sources: Mapping[str, Binding], needed: Mapping[str, str]) -> list[str]:
     """Reads the sizes from where they are seen, then compares the other lengths."""
+    arrays = taken.arrays
+    names = dict(taken.sizes) | {size: needed.get(size, f"_{k}") for k, size in enumerate(sources)}
     shown = {(b.argument, b.axis): size for size, b in sources.items()}
     out, tests, lengths = [], [], {}
     for i, code, shape in arrays:
@@ -189,13 +241,14 @@ def as_they_are(roots: Sequence[Value]) -> set[Value]:
     return {v for v in values if not v.shape and v not in strict}
 
 
-def _numbers(codes: Sequence[str], plain: Collection[str], strong: bool) -> list[str]:
+def _numbers(taken: Taken) -> list[str]:
     """Numbers of the precision of the arrays; Python's own become NumPy's, as these divide by zero as arrays do."""
+    codes = [code for _, code, shape in taken.arguments if not shape]
     if not codes:
         return []
-    out = ["_kind = dtype.type" if strong else "_kind = np.float64"]
+    out = ["_kind = dtype.type" if taken.arrays else "_kind = np.float64"]
     for code in codes:
-        if code in plain:
+        if code in taken.plain:
             out += _refused([f"type({code}) is not float and type({code}) is not _kind"])
         else:
             out += [f"if type({code}) is float:", f"    {code} = _kind({code})"]
@@ -220,11 +273,20 @@ def guarded(body: Sequence[str]) -> list[str]:
     lines = [line for text in body for line in text.split("\n")]
     return [
         "    try:",
-        *(f"    {line}" if line else line for line in lines),
+        *indented(lines),
         "    except (IndexError, ValueError) as _error:",
         "        _failed(_error)",
         "        raise",
     ]
 
 
-__all__ = ["ABSENT", "Taken", "as_they_are", "entrance", "guarded", "limited", "parameters"]
+__all__ = [
+    "ABSENT",
+    "Taken",
+    "as_they_are",
+    "entrance",
+    "entrance_by_sizes",
+    "guarded",
+    "limited",
+    "parameters",
+]

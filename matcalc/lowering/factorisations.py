@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from matcalc.dims import ONE
-from matcalc.lowering.plan import Plan, Value, reachable
+from matcalc.lowering.plan import Plan, Value
 from matcalc.lowering.totals import inner, total
 
 _ASKED = frozenset({"inv", "solve", "det", "logdet"})
@@ -37,7 +37,7 @@ class Matrix(NamedTuple):
 
 def with_factors(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
     """What each value that the roots need becomes when factorisations are shared."""
-    values = reachable(roots)
+    values = plan.needed(roots)
     if all(v.op not in _ASKED for v in values):
         return {v: v for v in values}
     sharing = _Sharing(plan, values, roots)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from matcalc.expr import Number
 from matcalc.lowering import elementwise as ew
-from matcalc.lowering.plan import Plan, Value, reachable
+from matcalc.lowering.plan import Plan, Value
 from matcalc.lowering.signs import nonnegative
 
 _PAYS = 64  # columns of X, from which on half the product is faster than all of it
@@ -30,7 +30,7 @@ class Scaled(NamedTuple):
 def with_symmetric_products(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
     """What each value that the roots need becomes when symmetric products are computed as such."""
     new: dict[Value, Value] = {}
-    for v in reachable(roots):
+    for v in plan.needed(roots):
         args = tuple([new[a] for a in v.args])
         same = v if args == v.args else plan.value(v.op, args, v.shape, *v.attrs)
         square = v.op == "dot" and v.rank == 2 and v.shape[0] is v.shape[1]
@@ -42,7 +42,7 @@ def _symmetric(plan: Plan, v: Value) -> Value | None:
     left, right = v.args
     if left.rank < 2 or right.rank < 2 or plan.transpose(left) is right:
         return None
-    a, b = _rows(plan, plan.transpose(left)), _rows(plan, right)
+    a, b = rows_scaled(plan, plan.transpose(left)), rows_scaled(plan, right)
     if a.matrix is not b.matrix:
         return None
     coefficient = a.coefficient * b.coefficient
@@ -64,7 +64,7 @@ def _pays(plan: Plan, v: Value) -> bool:
     return plan.weight(v.shape[0]) >= _PAYS
 
 
-def _rows(plan: Plan, v: Value) -> Scaled:
+def rows_scaled(plan: Plan, v: Value) -> Scaled:
     """The scaling of the rows, as far as it is seen."""
     matrix, coefficient = v, 1
     above: list[Value] = []
@@ -101,4 +101,4 @@ def _scaled(plan: Plan, s: Scaled) -> Value:
     return ew.mul(plan, [*above, s.matrix], below, shape=s.matrix.shape, coefficient=s.coefficient)
 
 
-__all__ = ["with_symmetric_products"]
+__all__ = ["rows_scaled", "with_symmetric_products"]

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 # Operations that give an array of their own, besides functions of entries.
 _FRESH = frozenset({"add", "mul", "dot", "outer", "plus_outers", "matmul", "solve", "pow", "cosigmoid"})
-_FRESH |= {"solve_with", "inverse_of", "inverse", "gram_with", "loop"}
+_FRESH |= {"solve_with", "inverse_of", "inverse", "gram_with", "loop", "result"}
 
 _OVER = frozenset({"add", "mul", "add_diagonal", "plus_outers"})  # operations that may write over an operand
 
-_FRESH_CALLS = ("{rt}.softmax(", "{rt}.log_softmax(")
+_FRESH_CALLS = ("{rt}.softmax(", "{rt}.log_softmax(", "{rt}.khatri_rao_")
 
 _UFUNC = re.compile(r"\{xp\}\.(\w+)\(\{x\}\)")
 _WITH_OUT = {
@@ -112,15 +112,15 @@ def target(v: Value, uses: Uses) -> Value | None:
     if v.rank != 2 or not ((v.op in _OVER and v.op != "plus_outers") or _function(v.op)):
         return None
     for a in sorted(v.args, key=lambda a: a.op == "mul") if v.op != "add_diagonal" else v.args[:1]:
-        if any(b is not a and _shares(b, a) for b in v.args):  # a + a': what is written first would be read again
+        if any(b is not a and shares(b, a) for b in v.args):  # a + a': what is written first would be read again
             continue
-        twice = 2 if v.op == "mul" and v.args.index(a) < v.attrs[1] else 1
-        if a.shape == v.shape and is_fresh(a) and v.args.count(a) <= twice and uses.ends(a, v):
+        squared = v.op == "mul" and v.args[: v.attrs[1]].count(a) == 2
+        if a.shape == v.shape and is_fresh(a) and v.args.count(a) == 1 + squared and uses.ends(a, v):
             return a
     return None
 
 
-def _shares(b: Value, a: Value) -> bool:
+def shares(b: Value, a: Value) -> bool:
     """Whether ``b`` is a view of ``a``, or may be the same array."""
     stack = [b]
     while stack:
@@ -231,4 +231,4 @@ def _one_by_one(w: Writer, a: Value, codes: dict[Value, Code]) -> list[str]:
     return [codes[a].text]
 
 
-__all__ = ["Uses", "is_fresh", "statements", "target"]
+__all__ = ["Uses", "is_fresh", "shares", "statements", "target"]

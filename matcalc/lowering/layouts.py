@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from matcalc.dims import ONE
 from matcalc.lowering.elementwise import mul, turned_operand
-from matcalc.lowering.plan import Plan, Value, reachable
+from matcalc.lowering.plan import Plan, Value
 from matcalc.lowering.totals import inner, total
 from matcalc.primitives.elementwise import FUNCTIONS
 
@@ -23,6 +23,7 @@ from matcalc.primitives.elementwise import FUNCTIONS
 _MULTIPLICATIONS, _TALL = 2e6, 2
 _ENTRIES, _SLENDER = 1000, 6
 _ORDER = 128  # of symmetric matrices of which one triangle is read; below the runtime would not do it, either
+_LARGE_OUTER = 2**17  # entries of an outer product from which on it is written by broadcasting
 _LIE = frozenset({"arg", "rows_of", "block"})  # what lies as it is given
 _ALONG = ("{rt}.softmax({0}, ", "{rt}.log_softmax({0}, ", "{rt}.logsumexp({0}, ")
 
@@ -31,10 +32,11 @@ def with_layouts(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
     """What each value that the roots need becomes when slender products are computed as their transpose."""
     turned: set[Value] = set()  # transposes of what is computed
     new: dict[Value, Value] = {}
-    values = reachable(roots)
+    values = plan.needed(roots)
     along = _along_rows(values)
     against, alike = _beside_others(values)
     users = Counter([*roots, *(a for v in values for a in v.args)])
+    cut = {v.args[0] for v in values if v.op == "rows_of"}  # into blocks of rows
     for v in values:
         args = tuple([new[a] for a in v.args])
         same = v if args == v.args else _again(plan, v, args)
@@ -47,9 +49,11 @@ def with_layouts(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
             else:
                 axis = axis if args[0].op != "T" else 1 - axis
                 new[v] = plan.value("products_summed", pair, v.shape, axis)
+        elif v.op == "outer" and v.rank == 2 and _is_large_outer(plan, v):
+            new[v] = plan.value("mul", (plan.newaxis(args[0], 1), plan.newaxis(args[1], 0)), v.shape, 1, 2)
         elif v.op == "dot" and v.rank == 1 and users[v.args[0]] == 1 and (rows := _scaled_rows(plan, args)) is not None:
             new[v] = rows
-        elif v.op == "dot" and (v in against or _pays(plan, v, v in along, v in alike)):
+        elif v.op == "dot" and v not in cut and (v in against or _pays(plan, v, v in along, v in alike)):
             new[v] = _turned(plan, plan.value("dot", _swapped(plan, args), v.shape[::-1]), turned)
         elif v.rank == 2 and (not turned.isdisjoint(args) or _all_turned(v, args)):
             new[v] = _through(plan, v, args, turned) or same
@@ -58,8 +62,30 @@ def with_layouts(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
     return new
 
 
+def straightened(plan: Plan, values: Sequence[Value]) -> dict[Value, Value]:
+    """What each value becomes when operations on entries are done on matrices, not on their transposes."""
+    new: dict[Value, Value] = {}
+    for v in values:
+        args = tuple([new[a] for a in v.args])
+        if v.rank == 2 and _all_turned(v, args):
+            new[v] = _through(plan, v, args, set()) or v
+        elif v.op == "dot" and args[0].rank == 1 and args[1].op == "T":
+            new[v] = plan.value("dot", (args[1].args[0], args[0]), v.shape)
+        else:
+            new[v] = v if args == v.args else _again(plan, v, args)
+    return new
+
+
 def _is_large_order(plan: Plan, v: Value) -> bool:
     return plan.sizes is None or plan.weight(v.shape[0]) >= _ORDER
+
+
+def _is_large_outer(plan: Plan, v: Value) -> bool:
+    """Whether an outer product is written by broadcasting: BLAS writes zeros first, which then have left the cache."""
+    if plan.sizes is None:
+        plan.by_size = True
+        return False
+    return plan.weight(v.shape[0]) * plan.weight(v.shape[1]) >= _LARGE_OUTER
 
 
 def _product_of_two(plan: Plan, a: Value) -> tuple[Value, Value] | None:
@@ -211,4 +237,4 @@ def _again(plan: Plan, v: Value, args: tuple[Value, ...]) -> Value:
     return plan.value(v.op, args, v.shape, *v.attrs)
 
 
-__all__ = ["with_layouts"]
+__all__ = ["straightened", "with_layouts"]

@@ -1,7 +1,7 @@
-"""How long matrices live in functions with many results, such as the gradients of all weights of a deep net.
+"""How long matrices live: what nothing needs any more is freed before another matrix is made.
 
-Results that need least are computed first and at once, so that what served them can be freed: of a net the values of
-the forward pass are kept, and of the backward pass what is in use.
+Of many results, such as the gradients of all weights of a deep net, those that need least are computed first and at
+once: of a net the values of the forward pass are kept, and of the backward pass what is in use.
 """
 
 from __future__ import annotations
@@ -40,11 +40,18 @@ def by_depth(values: Sequence[Value]) -> list[int]:
     return sorted(range(len(values)), key=lambda k: depth[values[k]])
 
 
-def freed(lines: Sequence[str], names: Collection[str], returned: Sequence[str], indent: str = "    ") -> list[str]:
-    """The statements, with ``del`` after the last use of each of these names that they assign and do not return."""
+def freed(
+    lines: Sequence[str], names: Collection[str], returned: Sequence[str], indent: str = "    ", repeated: bool = False
+) -> list[str]:
+    """The statements, with ``del`` after the last use of each of these names that they assign and do not return, as
+    long as others follow that make a matrix, if only as they are ``repeated``.
+    """
     assigned = re.compile(rf"{indent}([^\W\d]\w*) = ")
-    own = {found[1] for line in lines if (found := assigned.match(line))}
-    names = own.intersection(names)
+    made = {found[1]: k for k, line in enumerate(lines) if (found := assigned.match(line))}
+    names = made.keys() & names
+    end = max([made[name] for name in names], default=0)
+    if repeated or any("(" in line for line in returned):
+        end = len(lines)
     last: dict[str, int] = {}
     for k, line in enumerate(lines):
         for name in _NAME.findall(line):
@@ -53,7 +60,7 @@ def freed(lines: Sequence[str], names: Collection[str], returned: Sequence[str],
     kept = {name for line in returned for name in _NAME.findall(line)}
     ends: dict[int, list[str]] = {}
     for name, k in last.items():
-        if name not in kept:
+        if name not in kept and k < end and not lines[k].endswith(f" = {name}"):
             while k + 1 < len(lines) and lines[k + 1].startswith(f"{indent} "):  # within a loop
                 k += 1
             ends.setdefault(k, []).append(name)

@@ -12,13 +12,21 @@ from matcalc.lowering import staged
 from matcalc.lowering.analytic import is_analytic
 from matcalc.lowering.code import ATOM, SUM, TERM, Code, dim_code
 from matcalc.lowering.docstrings import described, described_closure, described_result, quoted
-from matcalc.lowering.entrance import Taken, as_they_are, entrance, guarded, limited, parameters
+from matcalc.lowering.entrance import (
+    Taken,
+    as_they_are,
+    entrance,
+    entrance_by_sizes,
+    guarded,
+    limited,
+    parameters,
+)
 from matcalc.lowering.lifetimes import MANY, freed, written
 from matcalc.lowering.maps import Derivative
 from matcalc.lowering.names import Names
 from matcalc.lowering.numpy_source import LINE, Writer
 from matcalc.lowering.plan import VIEWS, ArrayShape, Value, reachable
-from matcalc.lowering.planned import Planned, Request
+from matcalc.lowering.planned import Lowered, Planned, Request
 from matcalc.lowering.signature import Binding, bindings
 
 
@@ -31,7 +39,7 @@ class Argument(NamedTuple):
 class Module(NamedTuple):
     """A generated function."""
 
-    source: str
+    source: str  # empty where it is written when it is asked for
     name: str
     shown: tuple[str, ...]  # the names of arguments as the user gives them, sizes last
     codes: tuple[str, ...]  # their identifiers
@@ -40,6 +48,7 @@ class Module(NamedTuple):
     sizes: tuple[str, ...] = ()  # on which the best order of operations depends, if it does
     entered: str = ""  # what runs (entrance.py); with sizes it calls the function planned for them
     request: Request | None = None  # from which it is planned for the sizes of a call
+    lowered: Lowered | None = None  # the values that this starts from, where they are the same for all sizes
 
 
 def numpy_module(
@@ -47,12 +56,14 @@ def numpy_module(
     measured: Sequence[Value] = (),
     given_sizes: Sequence[str] | None = None,
     ignored: Collection[str] = (),
+    entered: bool = False,
 ) -> Module:
     """The module with a function that gives the results, a tuple where there are several.
 
     ``measured``     values of maps that the caller gives, whose arrays show sizes that no argument does
     ``given_sizes``  for arguments that have been checked: the sizes among them
     ``ignored``      further keywords that a call may give
+    ``entered``      whether the source is left out, where :func:`only_entered`
     """
     _, title, arguments, results, leaves, preferred, limit, closures, batch, by_size = planned
     names = Names()
@@ -63,17 +74,24 @@ def numpy_module(
         if argument.shown in leaves:
             writer.bind(leaves[argument.shown], argument.code)
     values = [v for _, _, v in (*results, *(r for c in closures for r in c.results))]
-    limits = _limits(writer, [a.shape for a in taken], values, limit) if given_sizes is None else []
+    all_values = reachable(values)
+    limits: list[str] = []
+    if given_sizes is None:
+        limits = _limits(writer, [a.shape for a in taken], values, limit, any(v.op == "map" for v in all_values))
     for size in given_sizes or ():
         writer.size(dim(size))
     sources = bindings([a.shape for a in taken])
     shown = _measured(writer, measured, sources)
-    returned = _returned(writer, results, written(writer, values, len(values))) if not closures else None
-    if returned is None:
+    returned: list[str] = []
+    if entered:
+        _named_functions(writer, all_values)
+    elif not closures:
+        returned = _returned(writer, results, written(writer, values, len(values)))
+    else:
         codes, functions, shared = staged.write(writer, values[: len(results)], closures, leaves)
         returned = _with_closures(writer, results, codes, functions, shared)
-    if len(results) > MANY:
-        writer.lines = freed(writer.lines, writer.matrices(), returned)
+    matrices = writer.matrices() if len(results) > MANY else writer.blocks()
+    writer.lines = freed(writer.lines, matrices, returned)
     needed = [size for size in writer.sizes if size not in sources and size not in shown]  # which no argument shows
     maps = _telling(values, needed) if needed and not measured else []
     if maps:
@@ -84,36 +102,65 @@ def numpy_module(
 
     codes_taken = [*(a.code for a in taken), *(code for _, code in given)]
     docstring = _docstring(title, taken, given, results, closures, batch)
-    lines = _before(planned, writer, taken, given, values)
-    header = ["", "", *_listed(f"def {name}(", codes_taken, "):"), *docstring]
-    checks = _checks(taken, given, sources, writer) if given_sizes is None else []
-    source = [*lines, *header, *checks, *_sizes(taken, given, sources, writer), *limits, *writer.lines, *returned]
-    ordering = [size for size in sources if not batch or size != _length(taken, batch).name]
-    body, by_size = [*writer.lines, *returned], by_size and bool(ordering)
+    lines = _before(planned, writer, taken, given, all_values)
+    source: list[str] = []
+    if not entered:
+        header = ["", "", *_listed(f"def {name}(", codes_taken, "):"), *docstring]
+        checks = _checks(taken, given, sources, writer) if given_sizes is None else []
+        source = [*lines, *header, *checks, *_sizes(taken, given, sources, writer), *limits, *writer.lines, *returned]
+    ordering = _ordering(planned, sources)
+    by_size = by_size and bool(ordering)
     if by_size:
         for size in ordering:
             writer.size(dim(size))
-        key = ", ".join(writer.sizes[size] for size in (*ordering, *(size for size, _ in given)))
-        body = [f"    return _planned[{key},]({', '.join(codes_taken)})"]
-    entered: list[str] = []
+    entrance_lines: list[str] = []
     if given_sizes is None:
         unused = frozenset(n for n in ignored if not hasattr(builtins, n) and names.take(n) == n)
         weak = as_they_are(values) if not by_size and any(a.shape for a in taken) else set()
         what = Taken(taken, given, unused, [a.code for a in taken if not a.shape and leaves.get(a.shown) in weak])
         read = _sizes(taken, given, sources, writer)
-        entered = [*lines, "", "", *_listed(f"def {name}(", parameters(what), "):"), *docstring]
-        entered += entrance(what, sources, dict(_needed_sizes(writer, sources)), read, writer.needs_dtype)
-        entered += [*limited(limits, limit), *guarded(body)]
+        entrance_lines = [*lines, "", "", *_listed(f"def {name}(", parameters(what), "):"), *docstring]
+        sizes = dict(_needed_sizes(writer, sources))
+        if by_size:
+            key = ", ".join(writer.sizes[size] for size in (*ordering, *(size for size, _ in given)))
+            entrance_lines += entrance_by_sizes(what, sources, sizes, read, limits, key)
+        else:
+            entrance_lines += entrance(what, sources, sizes, read, writer.needs_dtype)
+            entrance_lines += [*limited(limits, limit), *guarded([*writer.lines, *returned])]
     return Module(
-        "\n".join(source) + "\n",
+        "\n".join(source) + "\n" if source else "",
         name,
         (*(a.shown for a in taken), *(size for size, _ in given)),
         tuple(codes_taken),
         dict(writer.functions),
         tuple(size for size, _ in given),
         (*ordering, *(size for size, _ in given)) if by_size else (),
-        "\n".join(entered) + "\n" if entered else "",
+        "\n".join(entrance_lines) + "\n" if entrance_lines else "",
     )
+
+
+def only_entered(planned: Planned) -> bool:
+    """Whether what runs is planned for the sizes of each call, which the shapes of arguments show."""
+    sources = bindings([shape for _, shape in planned.arguments])
+    if not planned.by_size or not _ordering(planned, sources):
+        return False
+    values = reachable([v for _, _, v in (*planned.results, *(r for c in planned.closures for r in c.results))])
+    sizes = {d for v in values for d in (*v.shape, *v.attrs) if isinstance(d, Dim)}
+    sizes.update(d for c in planned.closures for _, shape in c.arguments for d in shape)
+    return all(d.names <= sources.keys() for d in sizes) and all(v.op != "map" for v in values)
+
+
+def _ordering(planned: Planned, sources: Collection[str]) -> list[str]:
+    """The sizes that the order of operations may depend on: all but the length of a batch."""
+    length = next((shape[0].name for shown, shape in planned.arguments if shown in planned.batch), None)
+    return [size for size in sources if size != length]
+
+
+def _named_functions(writer: Writer, values: Sequence[Value]) -> None:
+    """Gives the functions of the caller their identifiers."""
+    for v in values:
+        if v.op == "unknown":
+            writer.function_name(*v.attrs)
 
 
 def _before(
@@ -129,7 +176,7 @@ def _before(
     out += _types([*(a.shape for a in taken), *(shape for c in planned.closures for _, shape in c.arguments)])
     if taken or given:
         options = f", {tuple(size for size, _ in given)!r}" if given else ""
-        options += ", analytic=True" if is_analytic(reachable(values)) else ""
+        options += ", analytic=True" if is_analytic(values) else ""
         options += f", batch={tuple(planned.batch)!r}" if planned.batch else ""
         shapes = [f"{a.shown!r}: {', '.join(map(str, a.shape))!r}" for a in taken]
         out += _listed("arguments = rt.Signature({", shapes, f"}}{options})")
@@ -163,13 +210,15 @@ def _measured(writer: Writer, values: Sequence[Value], sources: Collection[str])
     return shown
 
 
-def _limits(writer: Writer, arguments: Sequence[ArrayShape], results: Sequence[Value], limit: int | None) -> list[str]:
+def _limits(
+    writer: Writer, arguments: Sequence[ArrayShape], results: Sequence[Value], limit: int | None, maps: bool
+) -> list[str]:
     """Refuses results over the limit; one that has as many entries as an argument, or as dimensions, is never over."""
     if limit is None:
         return []
     known = {_entries(shape) for shape in arguments}
     shapes = dict.fromkeys(v.shape for v in results)
-    if any(v.op == "map" for v in reachable(results)):  # the size of what it gives need not be known beforehand
+    if maps:  # the size of what it gives need not be known beforehand
         told = bindings(arguments)
         shapes = {shape: None for shape in shapes if all(d.names <= told.keys() for d in shape)}
     wanted = [shape for shape in shapes if _may_be_large(_entries(shape), known, limit)]
@@ -245,11 +294,6 @@ def _docstring(
     out += ["", "Vectors are one-dimensional arrays. float32 stays float32; integers become float64."]
     lines = [f"    {quoted(line)}".rstrip() for line in out]
     return [f'    """{lines[0].lstrip()}', *lines[1:], '    """']
-
-
-def _length(taken: Sequence[Argument], batch: Sequence[str]) -> Dim:
-    """The length of the batch."""
-    return next(a.shape[0] for a in taken if a.shown in batch)
 
 
 def _checks(
@@ -403,7 +447,7 @@ def _is_shown(v: Value) -> bool:
     """Whether it is a part or a repetition of what it shares its memory with."""
     while v.op in VIEWS and v.op not in ("diagonal", "spread", "repeats"):
         v = v.args[0]
-    return v.op in ("diagonal", "spread", "repeats", "dense")
+    return v.op in ("diagonal", "inverse_diagonal", "spread", "repeats", "dense")
 
 
 def _tuple(out: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from keyword import iskeyword
 from unicodedata import normalize
 
@@ -47,6 +48,7 @@ class Names:
         return name
 
 
+@lru_cache(maxsize=4096)
 def identifier(name: str) -> str:
     """The name as Python has it: letters and digits in normal form, no keyword."""
     primes = len(name) - len(name.rstrip("'′"))

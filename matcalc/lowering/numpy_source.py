@@ -14,8 +14,9 @@ from matcalc.lowering.assembling import assembled, name_shared, put
 from matcalc.lowering.code import ATOM, SUM, TERM, Code, dim_code
 from matcalc.lowering.maps import Derivative
 from matcalc.lowering.names import Names
-from matcalc.lowering.plan import ArrayShape, Value
-from matcalc.lowering.spellings import SPELLINGS, Spelling, known_function
+from matcalc.lowering.plan import LOOPS, ArrayShape, Value
+from matcalc.lowering.row_source import write_blocks
+from matcalc.lowering.spellings import SPELLINGS, Spelling, known_function, number_in
 
 LINE = 100  # characters of a statement before an operand gets a name of its own
 
@@ -30,6 +31,7 @@ class Writer:
     """Writes the statements that compute values; ``lines`` holds them."""
 
     width = LINE
+    decimal = True  # whether whole numbers that meet arrays are written as floats
     reuses = True  # whether matrices may be written over operands that nothing needs any more
 
     def __init__(self, names: Names, preferred: Mapping[Value, str] | None = None) -> None:
@@ -90,6 +92,12 @@ class Writer:
             if v.op == "loop":
                 self._code[v] = self.loop(v, indent)
                 continue
+            if v.op == "result":  # written with the loop that gives it
+                continue
+            if v.op == "blocks":
+                self._code |= write_blocks(self, v, [r for r in order if r.op == "result" and r.args[0] is v], indent)
+                self._uses.compute(v)
+                continue
             if v.op == "assemble":
                 self._code[v] = self.assemble(v, pending, indent)
                 continue
@@ -119,9 +127,14 @@ class Writer:
                 self.lines.append(f"{indent}{self.names.take(wanted)} = {name}")
                 name = self.lines[-1].split()[0]
         codes = {a: pending.get(a) or self._code[a] for a in v.args if a is not over}
+        codes |= {a: number_in(self, v, a.attrs[0]) for a in codes if a.op == "const"}
         self.lines += [indent + line for line in in_place.statements(self, v, over, name, codes)]
         self._uses.compute(v)
         return Code(name, ATOM)
+
+    def blocks(self) -> set[str]:
+        """The names of matrices in memory of their own."""
+        return self.matrices() & {c.text for v, c in self._code.items() if in_place.is_fresh(v)}
 
     def matrices(self) -> set[str]:
         """The names of matrices, arguments among them."""
@@ -209,69 +222,44 @@ class Writer:
     def loop(self, v: Value, indent: str) -> Code:
         index, body, lower, upper = v.args
         first, last = self._code[lower], self._code[upper]
-        stack, by_rows = v.attrs == ("stack",), v.attrs[:1] == ("rows",)  # else the sum of the values for each index
-        how = v.attrs[1] if by_rows else ""
-        named = "out" if stack or how == "into" else "total"
-        name, counter = self.names.take(named), self.names.take(index.attrs[0])
+        stack = v.attrs == ("stack",)  # else the sum of the values for each index
+        name, counter = self.names.take("out" if stack else "total"), self.names.take(index.attrs[0])
         start = "0.0" if not v.shape else self.zeros(v.shape)
-        if how == "into":
-            start = start.replace("zeros", "empty")
         if not v.shape and body.weak:  # of numbers that have no precision the sum has one: it may be what arrays meet
             self.needs_dtype = True
             start = "dtype.type(0)"
         self.lines.append(f"{indent}{name} = {start}")
         stop = f"{last.at(SUM)} + 1" if upper.op != "const" else str(upper.attrs[0] + 1)
-        over = f"range({first.text}, {stop})"
-        if by_rows:
-            over = f"rt.row_blocks({first.text}, {v.attrs[2]}, {self.size(v.attrs[3]).text})"
-        self.lines.append(f"{indent}for {counter} in {over}:")
+        self.lines.append(f"{indent}for {counter} in range({first.text}, {stop}):")
+        safe = lower.op == "const" and lower.attrs[0] >= 1
+        self._safe.append((index, upper) if safe else (index, index))
+        with self.within(index, counter):
+            if stack:
+                (code,) = self.write([body], indent + "    ")
+                self.lines.append(f"{indent}    {name}[{counter} - 1] = {code.text}")
+            elif body.op == "assemble":  # each piece is added where it belongs
+                codes = dict(zip(body.args, self.write(body.args, indent + "    "), strict=True))
+                name_shared(self, body, codes, indent + "    ")
+                for piece in body.attrs[0]:
+                    put(self, body, piece, codes, name, indent + "    ", adding=True)
+            else:
+                (code,) = self.write([body], indent + "    ")
+                text = code.at(TERM)
+                sign, text = ("-", text[1:]) if text.startswith("-") and code.level > SUM else ("+", text)
+                self.lines.append(f"{indent}    {name} = {name} {sign} {text}")
+        self._safe.pop()
+        return Code(name, ATOM)
+
+    @contextmanager
+    def within(self, index: Value, counter: str) -> Iterator[None]:
+        """Inside a loop: what depends on its index is written there, and is not known behind it."""
         outer = self._code
         self._code = {e: code for e, code in outer.items() if index not in e.indices}
         self._code[index] = Code(counter, ATOM)
-        safe = lower.op == "const" and lower.attrs[0] >= 1
-        self._safe.append((index, upper) if safe else (index, index))
-        if stack:
-            (code,) = self.write([body], indent + "    ")
-            self.lines.append(f"{indent}    {name}[{counter} - 1] = {code.text}")
-        elif how in ("gram", "product", "into"):
-            self._add_rows(name, counter, body, how, indent + "    ")
-        elif body.op == "assemble":  # each piece is added where it belongs
-            codes = dict(zip(body.args, self.write(body.args, indent + "    "), strict=True))
-            name_shared(self, body, codes, indent + "    ")
-            for piece in body.attrs[0]:
-                put(self, body, piece, codes, name, indent + "    ", adding=True)
-        else:
-            (code,) = self.write([body], indent + "    ")
-            text = code.at(TERM)
-            sign, text = ("-", text[1:]) if text.startswith("-") and code.level > SUM else ("+", text)
-            if by_rows:
-                self.lines.append(f"{indent}    {name} {sign}= {text}")
-            else:
-                self.lines.append(f"{indent}    {name} = {name} {sign} {text}")
-        self._safe.pop()
-        self._code = outer
-        if how == "gram":
-            self.lines.append(f"{indent}{name} = rt.mirrored({name})")
-        return Code(name, ATOM)
-
-    def _add_rows(self, name: str, counter: str, body: Value, how: str, indent: str) -> None:
-        """What a block of rows gives: rows of the result, or a matrix that is added to it."""
-        if how == "into":
-            (code,) = self.write([body], indent)
-            self.lines.append(f"{indent}{name}[{counter}] = {code.text}")
-            return
-        turned = body.op == "T"
-        left, right = (body.args[0] if turned else body).args
-        if how == "gram":
-            (code,) = self.write([right if not turned else left], indent)
-            a = f"{code.at(ATOM)}.T" if turned else code.text
-            self.lines.append(f"{indent}{name} = rt.add_gram({name}, {a})")
-            return
-        codes = self.write([left, right], indent)
-        a, b = [f"{c.at(ATOM)}.T" for c in reversed(codes)] if turned else [c.text for c in codes]
-        self.lines.append(
-            f"{indent}{name} = rt.add_product({name}, {a.removesuffix('.T.T')}, {b.removesuffix('.T.T')})"
-        )
+        try:
+            yield
+        finally:
+            self._code = outer
 
     def zeros(self, shape: ArrayShape) -> str:
         self.needs_dtype = True
@@ -298,7 +286,7 @@ def schedule(roots: Sequence[Value], is_there: Callable[[Value], bool]) -> tuple
             seen.add(v)
             needs = _needs(v)
             for a in needs:
-                uses[a] = uses.get(a, 0) + (1 if v.op != "loop" else 2)
+                uses[a] = uses.get(a, 0) + (2 if v.op in LOOPS else 1)
             stack.append((v, needs))
             stack.extend([(a, None) for a in reversed(needs)])
     return order, uses
@@ -306,15 +294,14 @@ def schedule(roots: Sequence[Value], is_there: Callable[[Value], bool]) -> tuple
 
 def _needs(v: Value) -> tuple[Value, ...]:
     """What must be there before a value is written."""
-    return v.args if v.op != "loop" else outside(v)
+    return outside(v) if v.op in LOOPS else v.args
 
 
 def outside(loop: Value) -> tuple[Value, ...]:
     """What a loop needs that is computed before it: its bounds and all that does not depend on its index."""
-    index, body, lower, upper = loop.args
-    found: dict[Value, None] = {lower: None, upper: None}
+    index, *stack = loop.args
+    found: dict[Value, None] = {}
     seen: set[Value] = set()
-    stack = [body]
     while stack:
         v = stack.pop()
         if v in seen:
@@ -323,7 +310,7 @@ def outside(loop: Value) -> tuple[Value, ...]:
         if index not in v.indices:
             found[v] = None
         else:
-            stack.extend(v.args if v.op != "loop" else outside(v))
+            stack.extend(_needs(v))
     found.pop(index, None)
     return tuple(found)
 

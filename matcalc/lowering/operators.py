@@ -112,7 +112,20 @@ def _product(low: Lowering, node: Expr, op: Any, args: list[Value]) -> Value:
         if node.is_scalar:
             return ew.mul(plan, scalars, shape=meet(scalars), coefficient=coefficient)
         return ew.mul(plan, [*scalars, plan.diag(plan.one, order)], shape=(order, order), coefficient=coefficient)
+    _normalise(plan, scalars, factors)
     return scaled_chain(plan, scalars, coefficient, chain(plan, factors))
+
+
+def _normalise(plan: Plan, scalars: list[Value], factors: list[Factor]) -> None:
+    """A factor exp(x) over the number sum(exp(x)) as softmax."""
+    for den in [v.args[0] for v in scalars if v.op == "mul" and v.attrs == (1, 0) and len(v.args) == 1]:
+        for k, f in enumerate(factors):
+            rest = [f.value]
+            found = ew.softmax_of(plan, den, rest)
+            if found is not None:
+                factors[k] = Factor(ew.mul(plan, [*rest, found], shape=f.value.shape), f.rows, f.cols)
+                scalars.remove(ew.reciprocal(plan, den))
+                break
 
 
 @ruled(RULES, algebra.Hadamard)

@@ -5,14 +5,14 @@ is large, 1 is 1. So a vector end is multiplied first. Where the order depends o
 (``by_size``), and is made anew when the sizes are known.
 
 Parts of a chain that exist already cost nothing, also as the transpose of what exists. What several chains have in
-common may be worth a longer way: the plan is made a second time with such parts at a fraction of their price, and the
-cheaper one is taken (:func:`cheapest`).
+common may be worth a longer way: where that changes an order and may save more than a trifle, the plan is made a
+second time with such parts at a fraction of their price, and the cheaper one is taken (:func:`cheapest`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from matcalc.dims import ONE, Dim
 from matcalc.lowering.plan import MODELS, VIEWS, Plan, Value, reachable
@@ -40,6 +40,17 @@ class Chain(NamedTuple):
     turned: bool  # whether the key is that of the transpose
 
 
+class Decision(NamedTuple):
+    """The order of one chain, and by what it was chosen."""
+
+    parts: Sequence[Factor]
+    chains: Mapping[Span, Chain]
+    done: Collection[Span]
+    squares: Collection[Cut]
+    order: list[Cut]
+    costs: Mapping[Span, float]  # of each part
+
+
 def in_order(plan: Plan, parts: Sequence[Factor], multiply: Callable[[Plan, Factor, Factor], Factor]) -> Factor:
     """The product in the cheapest order."""
     last = len(parts) - 1
@@ -56,13 +67,13 @@ def in_order(plan: Plan, parts: Sequence[Factor], multiply: Callable[[Plan, Fact
         if c.key in plan.segments:
             v, turned = plan.segments[c.key]
             done[i, j] = Factor(v if c.turned is turned else plan.transpose(v), parts[i].rows, parts[j].cols)
-    users = {span: plan.popular.get(c.key, 1) for span, c in chains.items()} if plan.popular else {}
-    if plan.later:
-        users = {span: users.get(span, 1) * _applied(parts[span[0] : span[1] + 1]) for span in chains}
+    users = _users(plan, parts, chains)
     squares = _squares(plan, parts)
-    order = _order(plan, parts, done, users, squares)
+    order, costs = _order(plan, parts, done, users, squares)
+    if plan.sizes is not None and not plan.popular:
+        plan.decided.append(Decision(parts, chains, frozenset(done), squares, order, costs))
     if plan.sizes is None and not plan.by_size:
-        plan.by_size = any(_order(plan, parts, done, users, squares, model) != order for model in MODELS)
+        plan.by_size = any(_order(plan, parts, done, users, squares, model)[0] != order for model in MODELS)
     for i, k, j in reversed(order):
         c = chains[i, j]
         if c.key in plan.segments:  # the transpose of another part
@@ -72,6 +83,14 @@ def in_order(plan: Plan, parts: Sequence[Factor], multiply: Callable[[Plan, Fact
         done[i, j] = multiply(plan, done[i, k], done[k + 1, j])
         plan.segments[c.key] = (done[i, j].value, c.turned)
     return done[0, last]
+
+
+def _users(plan: Plan, parts: Sequence[Factor], chains: Mapping[Span, Chain]) -> dict[Span, int]:
+    """How often the parts of a chain are used, where that is more than once."""
+    users = {span: plan.popular[c.key] for span, c in chains.items() if c.key in plan.popular} if plan.popular else {}
+    if plan.later:
+        users = {span: users.get(span, 1) * _applied(parts[span[0] : span[1] + 1]) for span in chains}
+    return users
 
 
 def _squares(plan: Plan, parts: Sequence[Factor]) -> set[Cut]:
@@ -96,7 +115,7 @@ def _applied(parts: Sequence[Factor]) -> int:
 def _chain(plan: Plan, parts: Sequence[Factor]) -> Chain:
     here = tuple([(f.value, f.rows is ONE) for f in parts])
     back = tuple([(plan.transpose(f.value), f.cols is ONE) for f in reversed(parts)])
-    turned = [id(v) for v, _ in here] > [id(v) for v, _ in back]
+    turned = [*map(id, [v for v, _ in here])] > [*map(id, [v for v, _ in back])]
     return Chain(back if turned else here, turned)
 
 
@@ -107,8 +126,8 @@ def _order(
     users: Mapping[Span, int],
     squares: Collection[Cut],
     model: int = 0,
-) -> list[Cut]:
-    """The products of the cheapest order, users before operands: dynamic programming."""
+) -> tuple[list[Cut], dict[Span, float]]:
+    """The products of the cheapest order, users before operands, and what parts cost: dynamic programming."""
     count = len(parts)
     cost: dict[Span, float] = dict.fromkeys(done, 0)
     cut: dict[Span, int] = {}
@@ -135,7 +154,7 @@ def _order(
             k = cut[i, j]
             order.append((i, k, j))
             stack += [(i, k), (k + 1, j)]
-    return order
+    return order, cost
 
 
 def _kind(v: Value) -> str:
@@ -176,6 +195,7 @@ def _price(left: str, right: str, rows: int, inside: int, cols: int) -> int:
 # Parts that several chains have
 
 _MOST_VALUES = 3000  # of a plan that is made twice
+_WORTH = 0.01  # of all operations that this might save
 
 
 def cheapest(plan: Plan, lowered: Callable[[], list[Value]]) -> list[Value]:
@@ -187,10 +207,24 @@ def cheapest(plan: Plan, lowered: Callable[[], list[Value]]) -> list[Value]:
     if plan.sizes is None:  # it is tried when they are known
         plan.by_size = True
         return first
-    plan.segments.clear()
     plan.popular = popular
+    if _saving(plan) < _WORTH * _total(plan, first) or not any(_is_decided_otherwise(plan, d) for d in plan.decided):
+        return first
+    plan.segments.clear()
     second = lowered()
     return second if _total(plan, second) < _total(plan, first) else first
+
+
+def _is_decided_otherwise(plan: Plan, d: Decision) -> bool:
+    """Whether what is popular changes the order of a chain. Where it changes none, nothing else is changed, either."""
+    users = _users(plan, d.parts, d.chains)
+    return bool(users) and _order(plan, d.parts, d.done, users, d.squares)[0] != d.order
+
+
+def _saving(plan: Plan) -> float:
+    """The most operations that are saved where popular parts are computed once."""
+    costs: dict[Any, float] = {c.key: d.costs[span] for d in plan.decided for span, c in d.chains.items()}
+    return sum([(count - 1) * costs.get(key, 0.0) for key, count in plan.popular.items()])
 
 
 def _total(plan: Plan, roots: Sequence[Value]) -> int:

@@ -10,11 +10,14 @@ from typing import TypeAlias
 
 from matcalc.dims import ONE, Dim, Shape, dim
 from matcalc.lowering import tensors
-from matcalc.lowering.assembling import Piece
+from matcalc.lowering.assembling import Piece, Weight, Weights
 from matcalc.lowering.blocks import NOWHERE
 from matcalc.lowering.contraction import expanded, operands, product, times_number
 from matcalc.lowering.plan import ArrayShape, Plan, Value
 from matcalc.lowering.tensors import Axes, Factor, Term
+from matcalc.lowering.weighted_grams import Grams
+
+_ADDED = 2**17  # entries of a product from which on it is added by BLAS as it is computed
 
 Ranges: TypeAlias = tuple[tuple[Dim, Dim] | None, ...]
 Where: TypeAlias = tuple[Ranges, ArrayShape]  # the ranges of a block and its shape
@@ -80,6 +83,12 @@ class Pieces:
         values = [expanded(plan, f, kept) for f in found]
         if len(values) == 1 and covers(t) and values[0].shape == tuple([a.size for a in kept]):
             everywhere, axes = (None,) * len(where[1]), tuple(range(len(where[1])))
+            whole = plan.reshape(values[0], where[1])
+            if adds and not where[0] and number is plan.one and self._is_large_product(whole):
+                left, right = (self._operand(a) for a in whole.args)
+                piece = Piece(*where, where[1], everywhere, where[1], axes, (), (left, right), adds, how="product")
+                self.pieces.append(piece)
+                return
             # A number spreads over its one entry by itself.
             v = self._operand(plan.reshape(values[0], where[1]) if values[0].shape else values[0])
             scale = None if number is plan.one else self._operand(number)
@@ -96,6 +105,42 @@ class Pieces:
                 tuple([self._operand(v) for v in values]),
                 adds,
                 scale=None if number is plan.one else self._operand(number),
+            )
+        )
+
+    def _is_large_product(self, v: Value) -> bool:
+        """Whether a value is a product of matrices that BLAS had better add to what is there."""
+        plan = self.plan
+        if not plan.by_blocks or v.op != "dot" or v.rank != 2:
+            return False
+        if plan.sizes is None:
+            plan.by_size = True
+            return False
+        return plan.weight(v.shape[0]) * plan.weight(v.shape[1]) >= _ADDED
+
+    def put_grams(self, found: Grams, where: Where, first: bool) -> None:
+        """Writes blocks X'*diag(w)*X."""
+        x = self._operand(found.matrix)
+        weights: dict[bool, list[Weight]] = {True: [], False: []}
+        for t in found.weights:
+            factors = [*[(a, "") for a in t.scalars], *t.factors]
+            places = tuple([(self._operand(a), letters) for a, letters in factors])
+            weights[t.on_diagonal].append(Weight(t.coefficient, places))
+        used = (x, *(k for terms in weights.values() for t in terms for k, _ in t.factors))
+        everywhere = (None,) * len(found.sizes)
+        self.pieces.append(
+            Piece(
+                *where,
+                found.sizes,
+                everywhere,
+                found.sizes,
+                tuple(range(len(found.sizes))),
+                (),
+                tuple(dict.fromkeys(used)),
+                0 if first else 1,
+                how="grams",
+                turned=found.order,
+                weights=Weights(tuple(weights[False]), tuple(weights[True]), found.symmetric),
             )
         )
 

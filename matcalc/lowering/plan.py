@@ -9,7 +9,8 @@ are never written out where they meet an operation that knows better: diagonal m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -29,6 +30,8 @@ _BY_ENTRIES = frozenset({"add", "mul", "pow", "cosigmoid"}) | FUNCTIONS.keys()
 DEEPEST_LOOPS = 15  # Python itself allows 20 nested blocks
 
 # Operations whose result may share memory with their argument.
+LOOPS = frozenset({"loop", "blocks"})  # over an index, or blocks of rows
+
 VIEWS = frozenset(
     {"T", "newaxis", "block", "reshape", "swap", "diagonal", "spread", "flip", "axes", "expand", "repeats"}
 )
@@ -41,19 +44,16 @@ _MAYBE_ITSELF = frozenset({"unknown", "map"})
 class Value:
     """One operation with its operands; built by :meth:`Plan.value` only."""
 
-    __slots__ = ("args", "attrs", "indices", "later", "loops", "op", "shape", "weak")
+    __slots__ = ("args", "attrs", "indices", "later", "loops", "op", "rank", "shape", "weak")
     op: str
     args: tuple[Value, ...]
     attrs: tuple[Any, ...]
     shape: ArrayShape
+    rank: int  # how many axes it has
     weak: bool  # a Python number made of constants and sizes: it takes the precision of what it meets
     indices: frozenset[Value]  # of enclosing loops, that it depends on
     loops: int  # how deep loops are nested within it
     later: bool  # whether it depends on later arguments (staged.py)
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape)
 
     @property
     def may_be_itself(self) -> bool:
@@ -83,16 +83,20 @@ class Plan:
     def __init__(self, subgradient: bool = False, sizes: Mapping[str, int] | None = None) -> None:
         self.subgradient = subgradient  # whether the reciprocal of a norm is 0 where the norm is
         self.sizes = sizes  # the dimensions, where they are known
+        self.by_blocks = False  # whether blocks of a result may be written one after the other (weighted_grams.py)
         self.by_size = False  # whether another order of operations would be chosen for other dimensions
+        self.weighed = False  # whether numbers that stand for dimensions have decided on anything but such an order
         self.later: frozenset[str] = frozenset()  # arguments of functions within (staged.py)
         self._known: dict[tuple[Any, ...], Value] = {}
         self.sums: dict[tuple[Any, ...], Value] = {}  # by their terms (elementwise.py)
         self._commutative: dict[tuple[Any, ...], Value] = {}
+        self._weights: dict[tuple[Dim, int], int] = {}
         # Parts of chains of products (ordering.py): those that exist, and whether as the transpose; how many chains
         # have each; and those that are worth more than they cost, since several chains have them.
         self.segments: dict[tuple[Any, ...], tuple[Value, bool]] = {}
         self.chains: Counter[tuple[Any, ...]] = Counter()
         self.popular: Mapping[tuple[Any, ...], int] = {}
+        self.decided: list[Any] = []  # the orders of chains, with what they were chosen by, in the first making
         # What is known of values: arguments that are symmetric matrices and what is seen to be symmetric as well,
         # matrices that are positive definite and symmetric, arrays whose entries are not negative, and the formulas of
         # matrices of which a function is taken.
@@ -101,34 +105,51 @@ class Plan:
         self.factored_symmetric: set[Value] = set()  # symmetric ones of which a function is taken
         self.nonnegative: set[Value] = set()
         self.formulas: dict[Value, Expr] = {}
+        self._needed: tuple[tuple[Value, ...], list[Value]] = ((), [])
         self.one = self.const(1)
 
     def __len__(self) -> int:
         return len(self._known)
 
+    def with_sizes(self, sizes: Mapping[str, int] | None) -> Plan:
+        """A plan of the same values, to which others are added in view of these dimensions."""
+        other = copy(self)
+        other.sizes = sizes
+        for name, kept in vars(self).items():
+            if isinstance(kept, dict | set):
+                setattr(other, name, kept.copy())
+        other._weights = {}
+        return other
+
     def value(self, op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> Value:
-        key = (op, args, shape, attrs, tuple(map(type, attrs)))
+        key = (op, args, shape, attrs, tuple(map(type, attrs)) if attrs else ())
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= MOST_VALUES:
                 raise LimitError(f"the function needs more than {MOST_VALUES} operations")
             found = Value()
-            found.op, found.args, found.attrs, found.shape = op, args, attrs, shape
-            found.weak = not shape and op not in ("arg", "loop", "assemble") and all(a.weak for a in args)
-            indices = _NONE.union(*[a.indices for a in args]) if args else _NONE
+            found.op, found.args, found.attrs, found.shape, found.rank = op, args, attrs, shape, len(shape)
+            found.weak = not shape and op not in ("arg", "loop", "blocks", "assemble")
+            found.later = op == "arg" and attrs[0] in self.later
+            found.indices, found.loops = _NONE, 0
+            for a in args:
+                found.weak &= a.weak
+                found.later |= a.later
+                if a.loops > found.loops:
+                    found.loops = a.loops
+                if a.indices:
+                    found.indices |= a.indices
             if op == "index":
-                indices = frozenset({found})
+                found.indices = frozenset({found})
+            elif op == "blocks":
+                found.indices -= {args[0]}
+                found.loops += 1
             elif op == "loop":
                 index, body, lower, upper = args
-                indices = (body.indices - {index}) | lower.indices | upper.indices
-            found.indices = indices
-            found.loops = max([a.loops for a in args], default=0) + (op == "loop")
-            if self.later:
-                found.later = any(a.later for a in args) if args else op == "arg" and attrs[0] in self.later
-            else:
-                found.later = False
-            if found.loops > DEEPEST_LOOPS:
-                raise LimitError(f"indexed sums are nested more than {DEEPEST_LOOPS} deep")
+                found.indices = (body.indices - {index}) | lower.indices | upper.indices
+                found.loops += 1
+                if found.loops > DEEPEST_LOOPS:
+                    raise LimitError(f"indexed sums are nested more than {DEEPEST_LOOPS} deep")
             self._known[key] = found
             if len(shape) == 2 and shape[0] is shape[1] and self._is_symmetric(found):
                 self.symmetric.add(found)
@@ -147,10 +168,11 @@ class Plan:
             return True
         if v.op not in ("add", "mul"):
             return False
+        across = [self._turned(a) for a in v.args]
+        if None in across:
+            return False
         marks = v.attrs[0] if v.op == "add" else [k < v.attrs[1] for k in range(len(v.args))]
-        terms = Counter(zip(v.args, marks, strict=True))
-        turned = Counter({(self._turned(a), mark): count for (a, mark), count in terms.items()})
-        return terms == turned
+        return Counter(zip(v.args, marks, strict=True)) == Counter(zip(across, marks, strict=True))
 
     def _turned(self, a: Value) -> Value | None:
         """The transpose of a number or a matrix, if it exists."""
@@ -162,8 +184,8 @@ class Plan:
 
     def commutative(self, op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> Value:
         """A sum or a product: the one that exists already where it differs in the order of operands only."""
-        arrays = [a for a in args if a.shape]
-        if arrays and all(a.op == "T" for a in arrays):  # the transpose of what may be there already
+        arrays = [a.op for a in args if a.shape]
+        if "T" in arrays and arrays.count("T") == len(arrays):  # the transpose of what may be there already
             turned = tuple([a.args[0] if a.shape else a for a in args])
             return self.transpose(self.commutative(op, turned, shape[::-1], *attrs))
         key = _in_any_order(op, args, shape, *attrs)
@@ -188,6 +210,13 @@ class Plan:
         """Whether the sum of terms with these signs (True for minus) exists."""
         return _in_any_order("add", terms, shape, signs) in self._commutative
 
+    def needed(self, roots: Sequence[Value]) -> list[Value]:
+        """The values that the roots need, operands before their users; of the same roots they are found once."""
+        key = tuple(roots)
+        if self._needed[0] != key:
+            self._needed = key, reachable(key)
+        return self._needed[1]
+
     # Sizes
 
     def weight(self, size: Dim, model: int = 0) -> int:
@@ -197,8 +226,12 @@ class Plan:
         """
         if size is ONE:
             return 1
-        known = self.sizes or {}
-        return max(1, size.evaluate({name: known.get(name) or _supposed(name, model) for name in size.names}))
+        found = self._weights.get((size, model))
+        if found is None:
+            known = self.sizes or {}
+            numbers = {name: known.get(name) or _supposed(name, model) for name in size.names}
+            found = self._weights[size, model] = max(1, size.evaluate(numbers))
+        return found
 
     # Leaves
 
@@ -302,11 +335,8 @@ class Plan:
 
 
 def _in_any_order(op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: Any) -> tuple[Any, ...]:
-    if op == "add":
-        marks = zip(args, *attrs, strict=True)
-    else:
-        marks = zip(args, [at < attrs[1] for at in range(len(args))], strict=True)
-    return op, shape, tuple(sorted([(id(v), mark) for v, mark in marks])), attrs[0] if op == "mul" else None
+    marks = attrs[0] if op == "add" else [at < attrs[1] for at in range(len(args))]
+    return op, shape, tuple(sorted(zip(map(id, args), marks, strict=True))), attrs[0] if op == "mul" else None
 
 
 # The operations, with their attributes in brackets. Their NumPy spelling is in spellings.py.
@@ -328,27 +358,28 @@ def _in_any_order(op: str, args: tuple[Value, ...], shape: ArrayShape, *attrs: A
 # with structure assemble[pieces, whether they fill it] (assembling.py) matmul (of batches of matrices)
 #                stack[axis, whether shapes differ]
 # numbers        position (an index from 1 as one from 0) whole (a checked whole number) within (a checked limit)
-# others         loop (index, body, lower, upper)[stack, or nothing for a sum], over blocks of rows (index, body,
-#                matrix, matrix)[rows, how (sum, product and gram: matrices that are added up; into: rows of the
-#                result), rows at least, columns]; rows_of and call[template, whether analytic]
+# others         loop (index, body, lower, upper)[stack, or nothing for a sum]; call[template, whether analytic]
+#                blocks (index, matrix, bodies): a loop over blocks of its rows [for each body how it is taken (sum,
+#                product and gram: added up; into: rows of the result), rows at least, columns], of which result[k] is
+#                what the k-th body gives; rows_of
 
 
 def reachable(roots: Iterable[Value], stop: Callable[[Value], bool] | None = None) -> list[Value]:
     """The values that the roots need, operands before their users, each once."""
     out: list[Value] = []
     seen: set[Value] = set()
-    stack: list[tuple[Value, bool]] = [(r, False) for r in reversed(list(roots))]
+    stack: list[Value | None] = [*reversed([*roots])]  # None: the value below it is next
     while stack:
-        v, done = stack.pop()
-        if done:
-            out.append(v)
+        v = stack.pop()
+        if v is None:
+            out.append(stack.pop())  # type: ignore[arg-type]
         elif v not in seen:
             seen.add(v)
-            if stop is not None and stop(v):
+            if not v.args or (stop is not None and stop(v)):
                 out.append(v)
-                continue
-            stack.append((v, True))
-            stack.extend([(a, False) for a in reversed(v.args) if a not in seen])
+            else:
+                stack += (v, None)
+                stack += [a for a in reversed(v.args) if a not in seen]
     return out
 
 
@@ -356,4 +387,4 @@ def as_number(number: Number) -> Number:
     return int(number) if isinstance(number, Fraction) and number.denominator == 1 else number
 
 
-__all__ = ["VIEWS", "ArrayShape", "Plan", "Value", "as_number", "reachable"]
+__all__ = ["LOOPS", "VIEWS", "ArrayShape", "Plan", "Value", "as_number", "reachable"]

@@ -18,6 +18,7 @@ from matcalc.lowering.layouts import with_layouts
 from matcalc.lowering.lower import lowering
 from matcalc.lowering.ordering import cheapest
 from matcalc.lowering.plan import ArrayShape, Plan, Value
+from matcalc.lowering.product_blocks import with_product_blocks
 from matcalc.lowering.row_blocks import with_row_blocks
 from matcalc.lowering.staged import Closure, Later, hoisted
 from matcalc.lowering.walk import array_shape
@@ -84,26 +85,65 @@ class Planned(NamedTuple):
     by_size: bool = False  # whether other dimensions ask for another order of operations
 
 
-def planned(request: Request, *, sizes: Mapping[str, int] | None = None, factored: bool = False) -> Planned:
+PASSES = (
+    with_combinations,
+    with_symmetric_products,
+    with_row_blocks,
+    with_product_blocks,
+    with_factors,
+    with_layouts,
+)
+
+
+class Lowered(NamedTuple):
+    """The values of the results before they are improved.
+
+    ``preferred``  names for values
+    ``shapes``     of the arguments, by name
+    ``to_come``    the later arguments
+    """
+
+    plan: Plan
+    values: list[Value]
+    preferred: dict[Value, str]
+    shapes: dict[str, ArrayShape]
+    to_come: list[Expr]
+
+    @property
+    def serves_all_sizes(self) -> bool:
+        """Whether it would be the same, were the dimensions known."""
+        return not (self.plan.by_size or self.plan.weighed)
+
+    def for_sizes(self, sizes: Mapping[str, int] | None) -> Lowered:
+        return self._replace(plan=self.plan.with_sizes(sizes))
+
+
+def planned(
+    request: Request,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    factored: bool = False,
+    of: Lowered | None = None,
+    entered: bool = False,
+) -> Planned:
     """What a module is written from; matcalc/emission writes it for other array libraries and languages.
 
     ``sizes``     the dimensions, where they are known
     ``factored``  whether factorisations are shared, by SciPy's LAPACK
+    ``of``        the values, if they are there already
+    ``entered``   whether the plan may stay as it is once it is seen to depend on sizes, as it is made anew for them
 
     Raises   ArgumentError when ``arguments`` lacks a variable
     """
-    to_come = [e for c in request.later for e in c.arguments]
-    order = _order(request, to_come)
-    plan = Plan(request.subgradient, sizes)
-    plan.later = frozenset([input_name(e) for e in to_come])
-    values, preferred = _lowered(plan, request, [*order, *to_come])
-    shapes = _shapes(order)
+    plan, values, preferred, shapes, to_come = of if of is not None else lower(request, sizes, factored)
     many = batched_names(request.batch, shapes, request.ignored)
     if many:
         rows = [e.is_row for e in request.roots]
         values, shapes, preferred = in_batches(plan, values, rows, many, shapes, preferred, portable=not factored)
     if factored:
-        for better in (with_combinations, with_symmetric_products, with_row_blocks, with_factors, with_layouts):
+        for better in PASSES:
+            if entered and plan.by_size:
+                break
             new = better(plan, values)
             values, preferred = [new[v] for v in values], {new.get(v, v): label for v, label in preferred.items()}
     leaves = {label: plan.argument(label, shape) for label, shape in shapes.items()}
@@ -120,6 +160,20 @@ def planned(request: Request, *, sizes: Mapping[str, int] | None = None, factore
         many,
         plan.by_size,
     )
+
+
+def lower(request: Request, sizes: Mapping[str, int] | None = None, factored: bool = False) -> Lowered:
+    """The values of what is asked for, in the cheapest order of operations.
+
+    Raises   ArgumentError when ``arguments`` lacks a variable
+    """
+    to_come = [e for c in request.later for e in c.arguments]
+    order = _order(request, to_come)
+    plan = Plan(request.subgradient, sizes)
+    plan.by_blocks = factored and not request.batch
+    plan.later = frozenset([input_name(e) for e in to_come])
+    values, preferred = _lowered(plan, request, [*order, *to_come])
+    return Lowered(plan, values, preferred, _shapes(order), to_come)
 
 
 def _order(request: Request, to_come: Sequence[Expr]) -> list[Expr]:
@@ -214,4 +268,4 @@ def inputs(roots: Sequence[Expr]) -> list[Expr]:
     return [e for e in found if e not in bound]
 
 
-__all__ = ["LIMIT", "Planned", "Request", "input_name", "inputs", "planned", "requested"]
+__all__ = ["LIMIT", "Lowered", "Planned", "Request", "input_name", "inputs", "lower", "planned", "requested"]

@@ -5,13 +5,15 @@ Everything keeps the precision of its argument; complex numbers are taken where 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from matcalc.errors import ArgumentError, LimitError
+from matcalc.lowering.convolutions import conv, convmtx, corr, crop, pad
 from matcalc.lowering.erf import erf
+from matcalc.lowering.matrix_functions import adjugate, expm, expm_frechet, pinv
 from matcalc.lowering.signature import Signature
 
 Array = Any
@@ -22,17 +24,23 @@ _FLOAT = np.dtype(float)
 # exp of more overflows; 1/(1 + exp) is 0 to all digits there.
 _LARGEST = {"d": 709.0, "f": 88.0}
 
+# The same and 1 as arrays, which meet others sooner than Python's numbers.
+_BOUNDS = {kind: (np.array(most, kind), np.array(1, kind)) for kind, most in _LARGEST.items()}
+
 
 def sigmoid(t: Array, out: Array | None = None) -> Array:
     """``1/(1 + exp(-t))``, to full relative accuracy and without overflow."""
     if isinstance(t, np.ndarray) and t.ndim:  # operators turn an array without axes into a number
         z = np.negative(t, out)
-        largest = _LARGEST.get(z.dtype.char)
-        if largest is not None:  # real
-            np.minimum(z, largest, out=z)
-        np.exp(z, out=z)
-        z += 1
-        return np.reciprocal(z, out=z)
+        bounds = _BOUNDS.get(z.dtype.char)
+        if bounds is None:  # complex
+            np.exp(z, z)
+            z += 1
+        else:
+            np.minimum(z, bounds[0], out=z)
+            np.exp(z, z)
+            np.add(z, bounds[1], z)
+        return np.reciprocal(z, z)
     if isinstance(t, complex | np.complexfloating):
         return 1 / (1 + np.exp(-t))
     return 1 / (1 + np.exp(-np.maximum(t, -_LARGEST["f" if isinstance(t, np.float32) else "d"])))
@@ -161,6 +169,7 @@ def strided(a: Array, shape: tuple[int, ...], steps: tuple[int, ...]) -> Array:
 
 
 _ROWS = 2**16  # entries of a block of rows: half a MiB
+_LEAST = 128  # rows of a block whose products are added to a matrix
 
 
 def row_blocks(a: Array, least: int, width: int) -> Iterator[slice]:
@@ -170,17 +179,17 @@ def row_blocks(a: Array, least: int, width: int) -> Iterator[slice]:
         yield slice(start, start + step)
 
 
-def add_product(total: Array, a: Array, b: Array) -> Array:
-    """``total + a*b`` in the memory of ``total``."""
+def add_product(total: Array, a: Array, b: Array, factor: float = 1) -> Array:
+    """``total + factor*a*b`` in the memory of ``total``."""
     if total.dtype.char not in "fd" or not total.size or not len(b):
-        total += a.dot(b)
+        total += factor * a.dot(b)
         return total
     from scipy.linalg.blas import dgemm, sgemm
 
     gemm = dgemm if total.dtype.char == "d" else sgemm
-    if a.flags.f_contiguous:  # in the order of Fortran everything is transposed
-        return gemm(1, b.T, a, 1, total.T, trans_b=1, overwrite_c=1).T
-    return gemm(1, b.T, a.T, 1, total.T, overwrite_c=1).T
+    x, over = (b, 1) if b.flags.f_contiguous else (b.T, 0)  # in the order of Fortran everything is transposed
+    y, across = (a, 1) if a.flags.f_contiguous else (a.T, 0)
+    return gemm(factor, x, y, 1, total.T, trans_a=over, trans_b=across, overwrite_c=1).T
 
 
 def add_gram(total: Array, a: Array) -> Array:
@@ -191,7 +200,28 @@ def add_gram(total: Array, a: Array) -> Array:
     from scipy.linalg.blas import dsyrk, ssyrk
 
     syrk = dsyrk if total.dtype.char == "d" else ssyrk
+    if a.flags.f_contiguous:
+        return syrk(1, a, 1, total.T, trans=1, overwrite_c=1).T
     return syrk(1, a.T, 1, total.T, overwrite_c=1).T
+
+
+def khatri_rao_dot(a: Array, b: Array, c: Array, d: Array | None = None) -> Array:
+    """``khatri_rao(a, b)`` times the transpose of ``khatri_rao(c, d)`` or of ``c``, in blocks of columns."""
+    rows, cols = len(a) * len(b), len(c) * (1 if d is None else len(d))
+    total = np.zeros((rows, cols), np.result_type(a, b, c))
+    for at in row_blocks(a.T, _LEAST, rows):
+        right = c[:, at] if d is None else khatri_rao(c[:, at], d[:, at])
+        total = add_product(total, khatri_rao(a[:, at], b[:, at]), right.T)
+    return total
+
+
+def khatri_rao_gram(a: Array, b: Array) -> Array:
+    """``khatri_rao(a, b)`` times its transpose, in blocks of columns."""
+    rows = len(a) * len(b)
+    total = np.zeros((rows, rows), np.result_type(a, b))
+    for at in row_blocks(a.T, _LEAST, rows):
+        total = add_gram(total, khatri_rao(a[:, at], b[:, at]).T)
+    return mirrored(total)
 
 
 def mirrored(total: Array) -> Array:
@@ -203,14 +233,61 @@ def mirrored(total: Array) -> Array:
     return other_half(total.T)
 
 
-_SMALL = 1000  # entries that are computed one by one sooner than better ways are prepared
+def weighted_grams(
+    out: Array,
+    x: Array,
+    weights: Callable[[int, int], Array] | None = None,
+    diagonal: Callable[[int], Array] | None = None,
+    *,
+    adding: bool = False,
+    symmetric: bool = True,
+) -> None:
+    """Puts ``x'*diag(w)*x`` into each block ``out[i, j]``, or adds it to what is there.
+
+    ``weights``    of the rows of ``x``, for i and j
+    ``diagonal``   what more they are for i = j; without ``weights`` there are no other blocks
+    ``symmetric``  whether the weights for i, j and for j, i are the same
+    """
+    for i in range(len(out)):
+        for j in [i] if weights is None else range(i + 1 if symmetric else out.shape[1]):
+            terms = [weights(i, j)] if weights is not None else []
+            if diagonal is not None and i == j:
+                terms.append(diagonal(i))
+            block = _weighted_gram(x, sum(terms[1:], terms[0]))
+            for place in {(i, j), (j, i)} if symmetric else [(i, j)]:
+                if adding:
+                    out[place] += block
+                else:
+                    out[place] = block
+            del block
+
+
+def _weighted_gram(x: Array, w: Array) -> Array:
+    """``x'*diag(w)*x``; of weights with one sign it costs half."""
+    total = np.zeros((x.shape[1], x.shape[1]), np.result_type(x, w))
+    least, most = (w.min(), w.max()) if w.size and w.dtype.kind == "f" else (-1, 1)
+    if least >= 0 or most <= 0:
+        root = np.sqrt(abs(w))[:, None]
+        for rows in row_blocks(x, _LEAST, x.shape[1]):
+            total = add_gram(total, root[rows] * x[rows])
+        total = mirrored(total)
+        return total if least >= 0 else np.negative(total, total)
+    for rows in row_blocks(x, _LEAST, x.shape[1]):
+        part = x[rows]
+        total = add_product(total, part.T, w[rows, None] * part)
+    return total
+
+
+_SMALL = 10_000  # entries that may be summed across the order in which they lie
 
 
 def products_summed(a: Array, b: Array, axis: int) -> Array:
     """``(a*b).sum(axis)`` of matrices, without the products."""
-    if a.size < _SMALL or a.dtype.kind == "c":
+    if a.dtype.kind == "c":
         return (a * b).sum(axis)
-    return np.vecdot(a, b) if axis == 1 else np.einsum("ij,ij->j", a, b)
+    if a.size < _SMALL or a.strides[axis] == a.itemsize:
+        return np.vecdot(a, b) if axis == 1 else np.vecdot(a.T, b.T)
+    return np.einsum("ij,ij->j" if axis == 0 else "ij,ij->i", a, b)
 
 
 _ORDER = 128  # of a matrix from which on SciPy's BLAS is loaded for it
@@ -321,7 +398,7 @@ def commutation(m: int, n: int, dtype: Any) -> Array:
 
 def khatri_rao(a: Array, b: Array) -> Array:
     """The Kronecker products of the columns."""
-    return (a[:, None, :] * b).reshape(-1, a.shape[1])
+    return np.multiply(a[:, None], b, order="C").reshape(len(a) * len(b), a.shape[1])
 
 
 def of_each(function: Any, batch: tuple[bool, ...], *args: Array) -> Array:
@@ -334,131 +411,16 @@ def of_each(function: Any, batch: tuple[bool, ...], *args: Array) -> Array:
     )
 
 
-def pinv(t: Any) -> Any:
-    """The pseudo-inverse of a number."""
-    return 1 / t if t != 0 else t
-
-
-def adjugate(a: Array) -> Array:
-    """The transpose of the matrix of cofactors; by singular values, so that singular matrices have theirs."""
-    u, s, vt = np.linalg.svd(a)
-    before, after = np.ones(s.shape, a.dtype), np.ones(s.shape, a.dtype)
-    np.cumprod(s[..., :-1], -1, out=before[..., 1:])
-    np.cumprod(s[..., :0:-1], -1, out=after[..., 1:])
-    sign = np.sign(np.linalg.det(u) * np.linalg.det(vt))
-    factors = sign[..., None] * before * after[..., ::-1]
-    return np.matmul(vt.swapaxes(-1, -2) * factors[..., None, :], u.swapaxes(-1, -2))
-
-
-_PADE = (64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600,
-         670442572800, 33522128640, 1323241920, 40840800, 960960, 16380, 182, 1)  # fmt: skip
-_PADE_NORM = 5.371920351148152
-
-
-def expm(a: Array) -> Array:
-    """The matrix exponential: Padé approximant of order 13 with scaling and squaring (Higham 2008, 10.3)."""
-    if a.size == 0:
-        return a.copy()
-    if a.ndim > 2:
-        return _expms(a)
-    norm = abs(a).sum(0).max()
-    squarings = max(0, int(np.ceil(np.log2(norm / _PADE_NORM)))) if _PADE_NORM < norm < np.inf else 0
-    out = _pade(a * 0.5**squarings)
-    for _ in range(squarings):
-        out = out.dot(out)
-    return out
-
-
-def _pade(a: Array) -> Array:
-    b, eye = [float(c) for c in _PADE], np.eye(a.shape[-1], dtype=a.dtype)
-    a2 = np.matmul(a, a)
-    a4 = np.matmul(a2, a2)
-    a6 = np.matmul(a4, a2)
-    u = np.matmul(a6, b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye
-    u = np.matmul(a, u)
-    v = np.matmul(a6, b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
-    return np.linalg.solve(v - u, v + u)
-
-
-def _expms(a: Array) -> Array:
-    """The exponentials of a stack of matrices, each scaled by itself."""
-    norms = abs(a).sum(-2).max(-1)
-    large = (norms > _PADE_NORM) & (norms < np.inf)
-    squarings = np.zeros(norms.shape, int)
-    squarings[large] = np.ceil(np.log2(norms[large] / _PADE_NORM)).astype(int)
-    out = _pade(a * (0.5**squarings).astype(norms.dtype)[..., None, None])
-    for k in range(squarings.max()):
-        more = squarings > k
-        out[more] = np.matmul(out[more], out[more])
-    return out
-
-
-def expm_frechet(a: Array, e: Array) -> Array:
-    """The derivative of the matrix exponential at ``a`` along ``e``: a block of a larger exponential."""
-    if max(a.ndim, e.ndim) > 2:
-        return _expm_frechets(*np.broadcast_arrays(a, e))
-    size = len(a)
-    length = abs(e).sum(0).max() if size else 0
-    if length == 0:
-        return e.copy()
-    scale = max(1.0, abs(a).sum(0).max()) / length  # linear in e, which must not decide on the scaling
-    blocks = np.zeros((2 * size, 2 * size), np.result_type(a, e))
-    blocks[:size, :size] = blocks[size:, size:] = a
-    blocks[:size, size:] = scale * e
-    return expm(blocks)[:size, size:] / scale
-
-
-def _expm_frechets(a: Array, e: Array) -> Array:
-    size = a.shape[-1]
-    lengths = abs(e).sum(-2).max(-1) if size else np.zeros(a.shape[:-2], a.dtype)
-    norms = np.maximum(abs(a).sum(-2).max(-1), 1) if size else lengths
-    scale = (norms / np.where(lengths == 0, 1, lengths))[..., None, None]
-    blocks = np.zeros((*a.shape[:-2], 2 * size, 2 * size), np.result_type(a, e))
-    blocks[..., :size, :size] = blocks[..., size:, size:] = a
-    blocks[..., :size, size:] = scale * e
-    return expm(blocks)[..., :size, size:] / scale
-
-
-def conv(kernel: Array, image: Array, mode: str) -> Array:
-    """The convolution in two dimensions, directly."""
-    return corr(kernel[..., ::-1, ::-1], image, mode)
-
-
-def convmtx(kernel: Array, rows: int, cols: int, mode: str) -> Array:
-    """The matrix of the convolution of images in R^{rows x cols} with ``kernel``, under vec."""
-    images = np.eye(rows * cols, dtype=kernel.dtype).reshape(rows * cols, cols, rows).transpose(0, 2, 1)
-    found = conv(kernel[..., None, :, :], images, mode).swapaxes(-1, -2)
-    *batch, m, n = found.shape
-    return found.reshape(*batch, m * n).swapaxes(-1, -2)
-
-
-def corr(kernel: Array, image: Array, mode: str) -> Array:
-    """The correlation in two dimensions, of the last two axes: the sum over the windows of the image."""
-    (p, q), (m, n) = kernel.shape[-2:], image.shape[-2:]
-    if mode == "valid" and (p > m or q > n):
-        raise ArgumentError(f"'valid' needs an image at least as large as the kernel; they are {(m, n)} and {(p, q)}")
-    if mode != "valid":
-        wide = np.zeros((*image.shape[:-2], m + 2 * p - 2, n + 2 * q - 2), image.dtype)
-        wide[..., p - 1 : p - 1 + m, q - 1 : q - 1 + n] = image
-        if mode == "same":
-            wide = wide[..., (p - 1) // 2 :, (q - 1) // 2 :][..., : m + p - 1, : n + q - 1]
-        image = wide
-    windows = np.lib.stride_tricks.sliding_window_view(image, (p, q), (-2, -1))
-    return np.einsum("...ijkl,...kl->...ij", windows, kernel)
-
-
-def crop(a: Array, shape: tuple[int, int]) -> Array:
-    """The central part, of the last two axes."""
-    top, left = ((size - part) // 2 for size, part in zip(a.shape[-2:], shape, strict=True))
-    return a[..., top : top + shape[0], left : left + shape[1]].copy()
-
-
-def pad(a: Array, shape: tuple[int, int]) -> Array:
-    """``a`` as the central part of zeros, in the last two axes."""
-    out = np.zeros((*a.shape[:-2], *shape), a.dtype)
-    top, left = ((size - part) // 2 for size, part in zip(shape, a.shape[-2:], strict=True))
-    out[..., top : top + a.shape[-2], left : left + a.shape[-1]] = a
-    return out
-
-
-__all__ = ["Signature", "erf"]
+__all__ = [
+    "Signature",
+    "adjugate",
+    "conv",
+    "convmtx",
+    "corr",
+    "crop",
+    "erf",
+    "expm",
+    "expm_frechet",
+    "pad",
+    "pinv",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from matcalc.dims import Dim, dim
@@ -23,6 +24,9 @@ class Binding(NamedTuple):
     rest: Dim
 
 
+_ZERO = dim(0)
+
+
 def bindings(shapes: Sequence[Sequence[Dim]], given: Sequence[str] = ()) -> dict[str, Binding]:
     """How sizes follow from the shapes of arguments, in an order in which they can be read."""
     found: dict[str, Binding] = {}
@@ -32,6 +36,11 @@ def bindings(shapes: Sequence[Sequence[Dim]], given: Sequence[str] = ()) -> dict
     while grown:
         grown = False
         for i, axis, d in places:
+            if d.name is not None:
+                if d.name not in found and d.name not in given:
+                    found[d.name] = Binding(i, axis, 1, _ZERO)
+                    grown = True
+                continue
             unknown = [name for name in d.names if name not in found and name not in given]
             if len(unknown) != 1:
                 continue
@@ -73,8 +82,15 @@ class Signature:
         self.sizes = tuple(sizes)
         self.analytic = analytic
         self.batch = batch
-        self.shapes = [tuple(dimension(d) for d in shape.split(",") if d.strip()) for shape in shapes.values()]
-        self._bindings = bindings(self.shapes, self.sizes)
+        self._texts = tuple(shapes.values())
+
+    @cached_property  # most callables never need it
+    def shapes(self) -> list[tuple[Dim, ...]]:
+        return [tuple([dimension(d) for d in text.split(",") if d.strip()]) for text in self._texts]
+
+    @cached_property
+    def _bindings(self) -> dict[str, Binding]:
+        return bindings(self.shapes, self.sizes)
 
     def __call__(self, *values: Any) -> Any:
         """The arguments as arrays (numbers for scalars) of one precision, then the sizes.
@@ -124,6 +140,8 @@ class Signature:
                     hint="pass real arrays",
                 )
         elif kind != "f" or array.dtype.itemsize > 8:
+            if hasattr(value, "toarray"):
+                raise ArgumentError(f"{name} is a sparse matrix", hint=f"pass {name}.toarray()")
             raise ArgumentError(
                 f"{name} holds {array.dtype}, which is not computed with", hint="pass float64 or float32"
             )

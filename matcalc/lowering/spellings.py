@@ -47,7 +47,6 @@ def _templates(table: Mapping[str, str]) -> None:
 
 _templates({
     "T": "{0}.T",
-    "dot": "{0}.dot({1})",
     "matmul": "{xp}.matmul({0}, {1})",
     "inner": slots_numbered(products.Inner),
     "solve": "{xp}.linalg.solve({0}, {1})",
@@ -68,6 +67,17 @@ _templates({
     "within": "{rt}.within({0}, {1})",
     "cosigmoid": "{rt}.sigmoid(-{0})",
 })  # fmt: skip
+
+
+@_spelling("dot")
+def _dot(w: Writer, v: Value, args: Sequence[Code]) -> Code:
+    left, right = args
+    if v.rank == 1:  # a vector stands on either side: no view of the transpose is needed
+        if v.args[0].op == "T" and left.text.endswith(".T"):
+            left, right = right, Code(left.text.removesuffix(".T"), ATOM)
+        elif v.args[1].op == "T" and right.text.endswith(".T"):
+            left, right = Code(right.text.removesuffix(".T"), ATOM), left
+    return Code(f"{left.at(ATOM)}.dot({right.text})", ATOM)
 
 
 @_spelling("const")
@@ -115,7 +125,9 @@ def _map(w: Writer, v: Value, args: Sequence[Code]) -> Code:
 @_spelling("add")
 def _add(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     text = ""
-    for negative, a in zip(v.attrs[0], args, strict=True):
+    for negative, term, a in zip(v.attrs[0], v.args, args, strict=True):
+        if term.op == "const":
+            a = number_in(w, v, term.attrs[0])
         if not text:
             text = f"-{a.at(UNARY)}" if negative else a.text
         elif negative:
@@ -137,10 +149,10 @@ def _mul(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     if coefficient != 1 or not above:
         under = _divisor(coefficient)
         if under and (not above or under & (under - 1)):  # x/3, but 0.5*x, which is as exact and faster
-            below.insert(0, number_code(under))
+            below.insert(0, number_in(w, v, under))
         else:
-            above.insert(0, number_code(coefficient))
-        above = above or [number_code(1)]
+            above.insert(0, number_in(w, v, coefficient))
+        above = above or [number_in(w, v, 1)]
     text = sign + above[0].at(UNARY if sign else TERM)
     for a in above[1:]:
         text += f" * {a.at(UNARY)}"
@@ -149,6 +161,12 @@ def _mul(w: Writer, v: Value, args: Sequence[Code]) -> Code:
     elif below:
         text += f" / ({' * '.join(b.at(UNARY) for b in below)})"
     return Code(text, TERM if len(above) + len(below) > 1 else UNARY if sign else above[0].level)
+
+
+def number_in(w: Writer, v: Value, number: Number) -> Code:
+    """A number in the sum or product ``v``, or alone: NumPy takes 2.0 faster than 2 where it meets arrays."""
+    meets = (v.shape or not v.args) and w.decimal and isinstance(number, int) and abs(number) <= LARGEST_EXACT
+    return number_code(float(number) if meets else number)
 
 
 def _divisor(coefficient: Number) -> int:
@@ -191,7 +209,9 @@ def _plus_outers(w: Writer, v: Value, args: Sequence[Code]) -> Code:
 
 @_spelling("rows")
 def _rows(w: Writer, v: Value, args: Sequence[Code]) -> Code:
-    return Code(f"np.array(({', '.join(a.text for a in args)}{',' if len(args) == 1 else ''}))", ATOM)
+    if len(args) == 1:
+        return Code(f"{args[0].at(ATOM)}[None]", ATOM)
+    return Code(f"np.array(({', '.join(a.text for a in args)}))", ATOM)
 
 
 @_spelling("newaxis")

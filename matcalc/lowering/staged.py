@@ -19,7 +19,7 @@ from matcalc.expr import Expr
 from matcalc.lowering.code import Code
 from matcalc.lowering.lifetimes import written
 from matcalc.lowering.numpy_source import Writer, outside
-from matcalc.lowering.plan import VIEWS, ArrayShape, Plan, Value, reachable
+from matcalc.lowering.plan import LOOPS, VIEWS, ArrayShape, Plan, Value, reachable
 
 
 class Later(NamedTuple):
@@ -109,7 +109,7 @@ def before_later(values: Sequence[Value]) -> list[Value]:
             continue
         seen.add(v)
         if v.later:
-            rest.extend((outside(v) if v.op == "loop" else v.args)[::-1])
+            rest.extend((outside(v) if v.op in LOOPS else v.args)[::-1])
         else:
             before[v] = None
     return list(before)

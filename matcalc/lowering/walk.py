@@ -26,7 +26,10 @@ _LONGEST_POWER_IN_CHAIN = 4
 
 def array_shape(e: Expr) -> ArrayShape:
     """Numbers have no axis, rows and columns one."""
-    return tuple(d for d in e.shape if d is not ONE)
+    rows, cols = e.shape
+    if cols is ONE:
+        return () if rows is ONE else (rows,)
+    return (cols,) if rows is ONE else (rows, cols)
 
 
 def meet(args: Sequence[Value]) -> ArrayShape:

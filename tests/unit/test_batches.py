@@ -365,3 +365,11 @@ def test_shapes_of_items(network):
         matcalc.parse(NETWORK, where=WHERE).variable("W").shape
     )
     assert "shape (batch, m, n), for each item in R^{m x n}" in network.source
+
+
+def test_a_matrix_with_scaled_rows_may_be_divided() -> None:
+    f = matcalc.parse("X*((d*ones(k)') .* M ./ Y)", "X in R^{m x n}; d in R^n; M, Y in R^{n x k}")
+    rng = np.random.default_rng(0)
+    X, d, M, Y = (rng.normal(size=shape) for shape in ((3, 2, 4), (4,), (3, 4, 5), (4, 5)))
+    found = f.compile(batch="X, M")(X=X, d=d, M=M, Y=Y)
+    np.testing.assert_allclose(found, X @ (d[:, None] * M / Y), rtol=1e-12)

@@ -11,9 +11,7 @@ import matcalc
 from matcalc.dims import ONE
 from matcalc.lowering import runtime
 
-WHERE = (
-    "A, B in R^{n x n}; S in R^{n x n} symmetric; M in R^{m x n}; x, y, z, d in R^n; u, v in R^m; s, t in R"
-)
+WHERE = "A, B in R^{n x n}; S in R^{n x n} symmetric; M in R^{m x n}; x, y, z, d in R^n; u, v in R^m; s, t in R"
 
 
 def draw(f: matcalc.Formula, names: tuple[str, ...], seed: int = 3, **sizes: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
+import matcalc
 from matcalc.checks.evaluate import evaluate
 from matcalc.dims import ONE, dim
 from matcalc.errors import LimitError
@@ -491,3 +492,12 @@ def test_what_is_no_larger_than_an_argument_needs_no_limit():
 def test_the_limit_holds_before_anything_is_allocated():
     with pytest.raises(LimitError):
         compile_numpy(kron(x @ x.T, x @ x.T))(np.ones(10**5))
+
+
+def test_a_block_that_begins_as_a_factor_takes_operands_by_columns() -> None:
+    f = matcalc.parse("(tanh(x).^2)'*((y*z') .* S)*tanh(x).^2", "x, y, z in R^n; S in R^{n x n}")
+    rng = np.random.default_rng(0)
+    x, y, z, S = rng.normal(size=5), rng.normal(size=5), rng.normal(size=5), rng.normal(size=(5, 5))
+    h = f.hessian("x", "z").compile(blocks=True)
+    for one, other in zip(h(x=x, y=y, z=z, S=S), h(x=x, y=y, z=z, S=np.asfortranarray(S)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)

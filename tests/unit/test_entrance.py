@@ -238,3 +238,70 @@ def test_the_limit_of_results() -> None:
                     fn(np.ones(4, kind), np.ones(3, kind))
             else:
                 assert fn(np.ones(4, kind), np.ones(3, kind)).shape == (4, 3)
+
+
+def test_calls_of_other_shapes_and_precisions_one_after_the_other() -> None:
+    f = matcalc.parse("norm2(U*V' - A)^2", "U in R^{m x k}; V in R^{n x k}; A in R^{m x n}").gradient("U")
+    fn = f.compile()
+    rng = np.random.default_rng(0)
+
+    def given(m: int, n: int, k: int, kind: Any = float) -> list[Any]:
+        return [rng.normal(size=shape).astype(kind) for shape in ((m, k), (n, k), (m, n))]
+
+    def checked(U: Any, V: Any, A: Any) -> None:
+        found, expected = fn(U, V, A), 2 * (U @ V.T - A) @ V
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-4 if found.dtype == np.float32 else 1e-11)
+
+    first, other = given(4, 3, 2), given(5, 6, 2)
+    assert fn.arguments == ("U", "V", "A")
+    for _ in range(2):
+        checked(*first)
+        checked(*other)
+        checked(*given(4, 3, 2, np.float32))
+        checked(*(a.T.copy().T for a in first))
+        np.testing.assert_allclose(fn(*(a.tolist() for a in first)), fn(*first))
+        np.testing.assert_allclose(fn(*(a.astype(int) for a in first)), fn(*(a.astype(int) * 1.0 for a in first)))
+        refused("A must have shape (m, n) = (4, 3)", fn, first[0], first[1], other[2])
+        refused("A must be a matrix", fn, first[0], first[1], first[2][0])
+        refused("A holds object", fn, first[0], first[1], None)
+        checked(*first)
+
+
+def test_numbers_stay_what_they_are_beside_integers() -> None:
+    fn = (
+        matcalc.parse("sum(softplus(X*w)) + lambda*w'*w", "X in R^{m x n}; w in R^n; lambda in R")
+        .gradient("w")
+        .compile()
+    )
+    X, w = np.array([[1, 2], [3, -4], [0, 1]]), np.array([1, -1])
+    expected = 2 * 2.75 * w + X.T @ (1 / (1 + np.exp(-X @ w)))
+    for number in (2.75, np.float64(2.75), np.float32(2.75)):
+        np.testing.assert_allclose(fn(X=X, w=w, **{"lambda": number}), expected, rtol=1e-12)
+        np.testing.assert_allclose(fn(X=X * 1.0, w=w * 1.0, **{"lambda": number}), expected, rtol=1e-12)
+    np.testing.assert_allclose(fn(X=X * 1.0, w=w * 1.0, **{"lambda": 3}), expected + 0.5 * w, rtol=1e-12)
+
+
+def test_a_limit_holds_for_each_precision_of_the_same_shapes() -> None:
+    f = matcalc.parse("A*B*C*D", "A in R^{m x n}; B in R^{n x p}; C in R^{p x q}; D in R^{q x r}")
+    fn = compile_numpy(f.expr, limit=100)
+    arrays = [np.ones(shape) for shape in ((4, 2), (2, 3), (3, 2), (2, 5))]
+    for _ in range(2):
+        assert fn(*(a.astype(np.float32) for a in arrays)).shape == (4, 5)
+        with pytest.raises(LimitError, match="would take"):
+            fn(*arrays)
+        with pytest.raises(LimitError, match="would take"):
+            fn(*(a.tolist() for a in arrays))
+
+
+def test_the_source_is_written_when_it_is_asked_for() -> None:
+    where = "A in R^{m x n}; B in R^{n x p}; C in R^{p x q}; D in R^{q x r}; phi: elementwise"
+    f = matcalc.parse("A*B*phi(C*D)", where)
+    fn = f.compile(functions={"phi": [np.tanh]})
+    arrays = {name: np.ones((2, 2)) for name in "ABCD"}
+    expected = fn(**arrays)
+    again = pickle.loads(pickle.dumps(fn))
+    assert fn.source is fn.source and again.source == fn.source
+    assert "phi(" in fn.source and "_planned" not in fn.source
+    np.testing.assert_allclose(again(**arrays), expected)
+    np.testing.assert_allclose(by_source(fn)(*arrays.values()), expected)

@@ -211,6 +211,30 @@ def sigmoid_single(far):
     return compile_numpy(sigmoid(x))(far.astype(np.float32)).dtype
 
 
+@pytest.mark.parametrize(
+    ("text", "stable"),
+    [
+        ("sum(exp(x) ./ (1 + exp(x)))", "sum(sigmoid(x))"),
+        ("y'*(exp(x) ./ (1 + exp(x)))", "y'*sigmoid(x)"),
+        ("sum(y .* exp(x) ./ (1 + exp(x)).^2)", "sum(y .* sigmoid(x) .* sigmoid(-x))"),
+        ("y'*(exp(x)/sum(exp(x)))", "y'*softmax(x)"),
+        ("y'*exp(x)/sum(exp(x))", "y'*softmax(x)"),
+        ("A*(exp(x)/sum(exp(x)))", "A*softmax(x)"),
+        ("log(exp(A) ./ (sum(exp(A), 1)*ones(n)'))", "log_softmax(A, 1)"),
+        ("exp(A) ./ (ones(n)*sum(exp(A), 0))*x", "softmax(A, 0)*x"),
+        ("exp(B) ./ (sum(exp(B), 0)'*ones(n)')", "exp(B - logsumexp(B, 0)'*ones(n)')"),
+        ("exp(B) ./ (ones(n)*sum(exp(B), 1)')", "exp(B - ones(n)*logsumexp(B, 1)')"),
+    ],
+)
+def test_quotients_of_exponentials_do_not_overflow(text, stable):
+    rng = np.random.default_rng(0)
+    values = {"x": np.array([-900.0, 3.0, 900.0]), "y": rng.normal(size=3), "A": 800 * rng.normal(size=(3, 3))}
+    values["B"] = rng.normal(size=(3, 3))
+    found, expected = (matcalc.parse(t, "x, y in R^n; A, B in R^{n x n}").compile() for t in (text, stable))
+    there = found(**{name: values[name] for name in found.arguments})
+    np.testing.assert_allclose(there, expected(**{name: values[name] for name in expected.arguments}), rtol=1e-13)
+
+
 def test_error_function_to_the_last_digits():
     mpmath = pytest.importorskip("mpmath")
     points = np.concatenate([np.linspace(-7, 7, 401), np.logspace(-300, 0, 50)])
@@ -304,6 +328,15 @@ def test_results_share_no_memory_with_arguments():
         assert got.flags.writeable
     first, second = compile_numpy({"a": A @ A, "b": (A @ A).T}, [A])(a)
     assert not np.shares_memory(first, second)
+
+
+@pytest.mark.parametrize("declared", ["", "spd"])
+def test_the_diagonal_of_an_inverse_may_be_written_over(declared):
+    f = matcalc.parse("logdet(A + diag(x))", f"A in R^{{n x n}} {declared}; x in R^n")
+    for n in (3, 20):
+        found = f.gradient("x").compile()(A=np.eye(n), x=np.ones(n))
+        found += 1
+        np.testing.assert_allclose(found, 1.5)
 
 
 def test_several_results_share_their_work():

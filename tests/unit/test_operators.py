@@ -400,8 +400,8 @@ def test_what_is_freed_is_not_needed_any_more():
         "    del a",
         lines[3],
         lines[4],
-        "    del c",
     ]
+    assert freed(lines, {"c"}, ["    return g(d)"])[-1] == freed(lines, {"c"}, (), repeated=True)[-1] == "    del c"
 
 
 def test_variables_that_are_symmetric_or_diagonal_move_among_such_matrices():

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import matcalc
-from matcalc.dims import ONE
+from matcalc.dims import ONE, dim
 from matcalc.errors import ArgumentError
-from matcalc.lowering import compile_numpy
+from matcalc.lowering import compile_numpy, compiled, ordering, planned
+from matcalc.lowering.plan import Plan
 from matcalc.lowering.specialised import BySizes
 
 FACTORISATION = ("norm2(U*V' - A)^2", "U in R^{m x k}; V in R^{n x k}; A in R^{m x n}")
@@ -84,8 +85,8 @@ def test_what_does_not_depend_on_sizes_is_planned_once() -> None:
 def test_the_product_with_a_hessian_uses_the_small_matrix() -> None:
     f = matcalc.parse(*FACTORISATION)
     fn = f.hvp("U").compile()
-    assert fn.source_for(m=1000, n=900, k=10).endswith("t1 = V.T.dot(V)\n    t1 *= 2\n    return W.dot(t1)\n")
-    assert fn.source_for(m=3, n=4, k=500).endswith("t1 = W.dot(V.T)\n    t1 *= 2\n    return t1.dot(V)\n")
+    assert fn.source_for(m=1000, n=900, k=10).endswith("t1 = V.T.dot(V)\n    t1 *= 2.0\n    return W.dot(t1)\n")
+    assert fn.source_for(m=3, n=4, k=500).endswith("t1 = W.dot(V.T)\n    t1 *= 2.0\n    return t1.dot(V)\n")
     rng = np.random.default_rng(1)
     for m, n, k in [(50, 40, 3), (3, 4, 60)]:
         V, W = rng.normal(size=(n, k)), rng.normal(size=(m, k))
@@ -183,9 +184,9 @@ def test_sizes_that_are_wrong_are_named() -> None:
 def test_numbers_go_to_the_smallest_operand() -> None:
     f = matcalc.parse("3*A*B", "A in R^{m x n}; B in R^{n x p}")
     source = compile_numpy(f.expr).source
-    assert "t1 = A.dot(B)\n    t1 *= 3" in source  # nothing is known of the sizes
+    assert "t1 = A.dot(B)\n    t1 *= 3.0" in source  # nothing is known of the sizes
     g = matcalc.parse("3*A*B*C", "A in R^{m x n}; B in R^{n x p}; C in R^{p x q}")
-    assert "3 * C" in g.compile().source_for(m=100, n=50, p=4, q=30)
+    assert "3.0 * C" in g.compile().source_for(m=100, n=50, p=4, q=30)
     h = matcalc.parse("3*A*B*C*A*A'", "A in R^{m x n}; B in R^{n x p}; C in R^{p x m}")
     arrays = random(h.compile(), h, {"m": 60, "n": 5, "p": 4})
     A, B, C = (arrays[name] for name in "ABC")
@@ -199,3 +200,69 @@ def test_sizes_that_no_argument_shows() -> None:
     arrays = random(fn, f, {"m": 3, "n": 4, "p": 5, "q": 2})
     A, B, C = (arrays[name] for name in "ABC")
     np.testing.assert_allclose(fn(**arrays, r=7), A @ B @ C @ np.ones((2, 7)), rtol=1e-12)
+
+
+NETWORK = (
+    "h1 = tanh(W1*x + b1); h2 = tanh(W2*h1 + b2); h3 = tanh(W3*h2 + b3); 1/2*norm2(h3 - y)^2",
+    "x in R^p; y in R^q; W1 in R^{n x p}; W2 in R^{n x n}; W3 in R^{q x n}; b1, b2 in R^n; b3 in R^q",
+)
+
+
+@pytest.mark.parametrize(
+    ("formula", "where", "by", "served"),
+    [
+        ("sum(softplus(X*w)) - y'*X*w", "X in R^{m x n}; y in R^m; w in R^n", "w", True),
+        (*FACTORISATION, "U", False),  # whether A*V or its operand is doubled is a question of sizes
+        ("tr(A*X'*B*X*C)", "A in R^{k x n}; X in R^{m x n}; B in R^{m x m}; C in R^{n x k}", "X", False),
+    ],
+)
+def test_what_serves_all_sizes_is_lowered_once(formula: str, where: str, by: str, served: bool) -> None:
+    request = matcalc.parse(formula, where).gradient(by).request()
+    module = compiled.entered_module(request)
+    assert module.sizes and (module.lowered is not None) is served
+    for m, n, k in ((4, 3, 2), (3000, 20, 5), (20, 3000, 300)):
+        sizes = {name: {"m": m, "n": n, "k": k}[name] for name in module.sizes}
+        again = compiled.module_for(request, sizes, module.given, module.lowered)
+        assert again.source == compiled.module_for(request, sizes, module.given).source
+
+
+def test_a_plan_for_sizes_has_the_same_values_and_its_own_weights() -> None:
+    n = dim("n")
+    plan = Plan()
+    x = plan.argument("x", (n,))
+    before, count = plan.weight(n), len(plan)
+    other = plan.with_sizes({"n": before + 1})
+    assert other.argument("x", (n,)) is x and other.weight(n) == before + 1
+    other.argument("y", (n,))
+    assert len(plan) == count and plan.weight(n) == before
+
+
+def test_a_plan_is_made_twice_only_where_that_may_save_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def counted(plan: Any, lowered: Any) -> Any:
+        made.append(0)
+
+        def once() -> Any:
+            made[-1] += 1
+            return lowered()
+
+        return ordering.cheapest(plan, once)
+
+    monkeypatch.setattr(planned, "cheapest", counted)
+    hessian = matcalc.parse(*NETWORK).hessian("W1, b1, W2, b2, W3, b3").compile()
+    compiled.module_for(hessian._module.request, {"p": 500, "q": 20, "n": 300}, ())
+    trace = matcalc.parse("tr(A*X'*B*X*C)", "A in R^{r x q}; X in R^{p x q}; B in R^{p x p}; C in R^{q x r}")
+    gradient = trace.gradient("X").compile()
+    compiled.module_for(gradient._module.request, {"p": 5, "q": 4, "r": 3}, ())
+    assert made == [1, 1, 1, 2]
+
+
+def test_a_vector_stands_on_the_side_where_no_transpose_is_needed() -> None:
+    f = matcalc.parse("norm2(A*x - b)^2", "A in R^{m x n}; x in R^n; b in R^m")
+    fn = f.gradient("x").compile()
+    assert ".T" not in fn.source and ".T" not in fn.source_for(m=5, n=4) and "2.0 * " in fn.source
+    rng = np.random.default_rng(0)
+    A, x, b = rng.normal(size=(5, 4)), rng.normal(size=4), rng.normal(size=5)
+    for a in (A, np.asfortranarray(A), A[::1, ::-1]):
+        np.testing.assert_allclose(fn(A=a, x=x, b=b), 2 * a.T @ (a @ x - b), rtol=1e-12)

@@ -47,6 +47,7 @@ exp(y)'*C*x/sum(exp(y)) | softmax(y)'*C*x
 1/((1 + 1/t)^2*t^2) | 1/(1 + t)^2
 x'*(C + C')*x | 2*x'*C*x
 x'*(C - C')*x | 0
+x'*(C - C' + a)*x | a*sum(x)^2
 Q'*(Q*x - y) | x - Q'*y
 P*(x - P^-1*y) | P*x - y
 P^-1*(t*P^-1 + I)^-1 | (P + t*I)^-1
