@@ -140,7 +140,7 @@ def _connected(members: Mapping[Value, Member]) -> list[list[Value]]:
 
     for v, m in members.items():
         for a in m.by_rows:
-            if a.rank == 2 or (a in members and not members[a].sums):
+            if not members[a].sums if a in members else a.rank == 2:  # a sum has other rows than it is a sum over
                 top[found(a)] = found(v)
     together: dict[Value, list[Value]] = {}
     for v in members:
