@@ -108,11 +108,14 @@ def _summed(plan: Plan, v: Value) -> Member | None:
             return None
         a = left.args[0]
         computed = any(_is_by_entries(b) or b.op == "plus_outers" for b in (a, right))  # and need not be there
-        heavy = not computed and v.rank == 2 and _is_heavy(plan, a.shape[0], *v.shape)
-        return None if heavy else Member((a, right), (), True)
+        return Member((a, right), (), True) if computed or not _is_heavy_sum(plan, v) else None
     if v.op == "inner" or (v.op == "sum" and (v.attrs[0] == 0 or v.rank == 0)):
         return Member(v.args, (), True) if v.args[0].shape[0] is not ONE else None
     return None
+
+
+def _is_heavy_sum(plan: Plan, v: Value) -> bool:
+    return v.op == "dot" and v.rank == 2 and _is_heavy(plan, v.args[1].shape[0], *v.shape)
 
 
 def _is_by_entries(v: Value) -> bool:
@@ -221,6 +224,10 @@ def _loop(
 ) -> Loop | None:
     """The loop that computes the group; None where it does not pay."""
     group, ends = _without_afterthoughts(plan, group, members, users)
+    stored = any(not members[v].sums and _is_matrix(v) and _is_beyond(plan, v.shape, _ENTRIES_COMPUTED) for v in ends)
+    heavy = [v for v in ends if members[v].sums and _is_heavy_sum(plan, v)]
+    if stored and heavy:  # as one more matrix may be, for a product that is faster as a whole
+        return _loop(plan, [v for v in group if v not in heavy], members, users)
     inside = set(group)
     leaves = dict.fromkeys([a for v in group for a in members[v].by_rows if not _is_row_by_row(a, inside, members)])
     slender = any(v.op in ("call", "sum") and not members[v].sums and _is_slender(plan, v) for v in group)
@@ -250,9 +257,10 @@ def _without_afterthoughts(
         if m.sums:
             ends.append(v)
         elif not all(_takes_rows(u, v, inside, members) for u in _users(v, users)):
+            last = inside.isdisjoint(_users(v, users))
             within = [a for a in m.by_rows if _is_row_by_row(a, inside, members)]
             short = v.op in ("add", "mul") and not _is_beyond(plan, v.shape, min(_ENTRIES, _ENTRIES_COMPUTED))
-            if short and len(within) == 1 and users[within[0]] == [v] and within[0].shape == v.shape:
+            if last and short and len(within) == 1 and users[within[0]] == [v] and within[0].shape == v.shape:
                 inside.discard(v)
                 continue
             ends.append(v)
@@ -282,7 +290,7 @@ def _least(plan: Plan, group: Sequence[Value], members: Mapping[Value, Member], 
             if v.rank == 2 and _is_beyond(plan, v.shape, _ENTRIES_OF_BLOCK + 1):
                 least = max(least, _ROWS_ADDED)
             if v.rank == 2 and not computed and not _is_gram(v):  # gained is only that the matrix is read once
-                least = max(least, 2 * max([plan.weight(d) for d in v.shape]))
+                least = max(least, 4 * min([plan.weight(d) for d in v.shape]))
         elif v.op == "dot" and v.rank == 2 and _is_beyond(plan, v.args[1].shape, _ENTRIES_OF_BLOCK + 1):
             least = max(least, _ROWS_MULTIPLIED)
     return least
