@@ -138,7 +138,7 @@ def _begun(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str
 def _begun_as_factor(w: Writer, v: Value, codes: dict[Value, Code], name: str, indent: str) -> bool:
     """Whether the first piece is a product of entries, one of whose factors is the array to begin with."""
     first = v.attrs[0][0]
-    if first.how != "multiply" or len(first.operands) != 2 or _repeats_an_axis(first) or first.fixed:
+    if not v.shape or first.how != "multiply" or len(first.operands) != 2 or _repeats_an_axis(first) or first.fixed:
         return False
     for k, other in (first.operands, first.operands[::-1]):
         a = v.args[k]

@@ -512,3 +512,12 @@ def test_pseudo_inverses_of_singular_matrices_in_any_precision(kind):
     for found in (fn(A=a.astype(kind)), stacked(A=a.astype(kind)[None])[0]):
         assert found.dtype == np.dtype(kind)
         np.testing.assert_allclose(a @ found @ a, a, atol=1e-4)
+
+
+def test_a_sum_of_products_of_columns_is_a_number() -> None:
+    f = matcalc.parse("silu(s - exp(-tanh(a))*sum(khatri_rao(A, A)))", "A in R^{m x n}; a, s in R")
+    A = np.random.default_rng(0).uniform(0.2, 1.0, (3, 2))
+    slope = f.gradient("a").compile()(A=A, a=0.3, s=1.5)
+    value = f.compile()
+    steps = [value(A=A, a=0.3 + e, s=1.5) for e in (-1e-6, 1e-6)]
+    assert slope == pytest.approx((steps[1] - steps[0]) / 2e-6, rel=1e-6)
