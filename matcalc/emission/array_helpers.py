@@ -248,6 +248,13 @@ def _within(xp: Any, x: Array, starts: tuple[int, ...], sizes: tuple[int, ...]) 
 # Indices
 
 
+def _up_to(first: int, last: int) -> range:
+    """The values of the index of a sum; it may have no terms, but not fewer."""
+    if last < first - 1:
+        raise ValueError(f"a sum runs from {first} to {last}, where it may run from {first} to {first - 1} at least")
+    return range(first, last + 1)
+
+
 def _whole(k: Any) -> int:
     """The integer that a number is."""
     number = int(k)

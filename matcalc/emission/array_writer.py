@@ -49,7 +49,7 @@ class ArrayWriter(Writer):
             self.helpers.add(f"rt.{name}" if of == "rt" else f"_{name}")
             if of == "rt":
                 return f"_numpy_{name}"
-            return f"_{name}(" + ("xp, " if space == "xp" and name not in ("whole", "position", "limit") else "")
+            return f"_{name}(" + ("xp, " if space == "xp" and name not in ("whole", "up_to", "position", "limit") else "")
 
         text = re.sub(r"\{(rt)\}\.(\w+)", helper, re.sub(r"\{(h)\}\.(\w+)\(", helper, template))
         codes = {str(k): c for k, c in enumerate(args)} | {name: Code(str(t), ATOM) for name, t in slots.items()}
@@ -105,7 +105,8 @@ class ArrayWriter(Writer):
         counter = self.names.take(index.attrs[0])
         self.lines.append(f"{indent}{name} = {'[]' if stack else self.zeros(v.shape)}")
         stop = f"{last.at(SUM)} + 1" if upper.op != "const" else str(upper.attrs[0] + 1)
-        self.lines.append(f"{indent}for {counter} in range({first.text}, {stop}):")
+        over = f"range({first.text}, {stop})" if upper.op != "whole" else self.word("up_to", [first, last]).text
+        self.lines.append(f"{indent}for {counter} in {over}:")
         outer = self._code
         self._code = {e: code for e, code in outer.items() if index not in e.indices}
         self._code[index] = Code(counter, ATOM)

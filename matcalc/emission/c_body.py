@@ -376,6 +376,8 @@ class Body:
         """An indexed sum, or an array whose slices belong to the indices; a sum of numbers gives its variable."""
         index, body, lower, upper = loop.args
         first, last = self.integer(lower), self.integer(upper)
+        if upper.op == "whole":  # a sum may have no terms, but not fewer
+            self.fail(f"{last.at(SUM)} < {first.at(SUM)} - 1", OUTSIDE)
         if name is not None:
             self.zero(loop.shape, name)
             total = name

@@ -143,7 +143,7 @@ class Columns(Writer, ABC):
         """The one entry of an array."""
 
     @abstractmethod
-    def counting(self, counter: str, first: Code, last: Code) -> str:
+    def counting(self, counter: str, over: str) -> str:
         """The first line of a loop."""
 
     @abstractmethod

@@ -144,7 +144,10 @@ class PieceColumns(Columns, ABC):
         name = self.names.take(self.preferred.get(v) or ("out" if stack else "total"))
         counter = self.names.take(index.attrs[0])
         self.lines.append(indent + self.assignment(name, "0.0" if not v.shape else self.zeros(v.shape)))
-        self.lines.append(indent + self.counting(counter, first, last))
+        over = f"{first.text}:{last.text}"
+        if upper.op == "whole":
+            over = f"{self.use('up_to')}({first.text}, {last.text})"
+        self.lines.append(indent + self.counting(counter, over))
         outer = self._code
         self._code = {e: code for e, code in outer.items() if index not in e.indices}
         self._code[index] = Code(counter, ATOM)

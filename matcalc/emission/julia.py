@@ -197,8 +197,8 @@ class JuliaWriter(ColumnWriter):
         text = f"{name}({args[0].text}, {axis + 1})"
         return Code(f"vec({text})" if name == "logsumexp" else text, ATOM)
 
-    def counting(self, counter: str, first: Code, last: Code) -> str:
-        return f"for {counter} in {first.text}:{last.text}"
+    def counting(self, counter: str, over: str) -> str:
+        return f"for {counter} in {over}"
 
     def slice_put(self, v: Value, name: str, counter: str, body: Code) -> str:
         return f"selectdim({name}, 1, {counter}) .= {body.text}"

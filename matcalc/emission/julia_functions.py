@@ -164,6 +164,14 @@ function within(k, n)
 end
 """)  # fmt: skip
 
+_helper("up_to", """
+# The values of the index of a sum; it may have no terms, but not fewer.
+function up_to(first, last)
+    last >= first - 1 || throw(DomainError(last, "a sum from $first may not run to"))
+    return first:last
+end
+""")  # fmt: skip
+
 _helper("places", """
 # The linear indices start + strides[1]*i + strides[2]*j + ..., i, j, ... from 0, as an array over i, j, ...
 function places(start, strides, sizes)

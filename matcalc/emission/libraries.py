@@ -61,6 +61,7 @@ STANDARD = {
     "unit": "{h}.unit({0}, {1}, like)",
     "copy": "{xp}.asarray({0}, copy=True)",
     "whole": "{h}.whole({0})",
+    "up_to": "{h}.up_to({0}, {1})",
     "position": "{h}.position({0}, {1})",
     "limit": "{h}.limit({0}, {1})",
     # of a batch

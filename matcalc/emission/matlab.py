@@ -185,8 +185,8 @@ class MatlabWriter(ColumnWriter):
         reduced = name in ("maximum", "logsumexp") and axis == 0
         return self.turned(found) if reduced else found
 
-    def counting(self, counter: str, first: Code, last: Code) -> str:
-        return f"for {counter} = {first.text}:{last.text}"
+    def counting(self, counter: str, over: str) -> str:
+        return f"for {counter} = {over}"
 
     def slice_put(self, v: Value, name: str, counter: str, body: Code) -> str:
         return f"{name}({counter}, :) = reshape({body.text}, 1, {self.size(_volume(v.shape[1:])).text});"

@@ -200,6 +200,16 @@ function k = within(k, n)
 end
 """)  # fmt: skip
 
+_helper("up_to", """
+function k = up_to(first, last)
+    % The values of the index of a sum; it may have no terms, but not fewer.
+    if last < first - 1
+        error('a sum from %d may not run to %d', first, last);
+    end
+    k = first:last;
+end
+""")  # fmt: skip
+
 _helper("whole", """
 function k = whole(k)
     if k ~= floor(k)

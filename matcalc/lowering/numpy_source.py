@@ -230,7 +230,8 @@ class Writer:
             start = "dtype.type(0)"
         self.lines.append(f"{indent}{name} = {start}")
         stop = f"{last.at(SUM)} + 1" if upper.op != "const" else str(upper.attrs[0] + 1)
-        self.lines.append(f"{indent}for {counter} in range({first.text}, {stop}):")
+        over = f"range({first.text}, {stop})" if upper.op != "whole" else f"rt.up_to({first.text}, {last.text})"
+        self.lines.append(f"{indent}for {counter} in {over}:")
         safe = lower.op == "const" and lower.attrs[0] >= 1
         self._safe.append((index, upper) if safe else (index, index))
         with self.within(index, counter):

@@ -135,6 +135,13 @@ def whole(k: Any) -> Any:
     return int(number)
 
 
+def up_to(first: int, last: int) -> range:
+    """The values of the index of a sum; it may have no terms, but not fewer, as one from 1 to a negative number has."""
+    if last < first - 1:
+        raise ArgumentError(f"a sum runs from {first} to {last}, where it may run from {first} to {first - 1} at least")
+    return range(first, last + 1)
+
+
 def position(index: Any, size: int) -> Any:
     """The index, or an array of them, counted from 1, as NumPy counts."""
     at = whole(index)

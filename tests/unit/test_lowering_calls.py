@@ -521,3 +521,13 @@ def test_a_sum_of_products_of_columns_is_a_number() -> None:
     value = f.compile()
     steps = [value(A=A, a=0.3 + e, s=1.5) for e in (-1e-6, 1e-6)]
     assert slope == pytest.approx((steps[1] - steps[0]) / 2e-6, rel=1e-6)
+
+
+def test_a_sum_may_have_no_terms_but_not_fewer() -> None:
+    """The gradient of ``tr(A*X^k)`` is a sum of k terms, which says nothing of negative k."""
+    fn = matcalc.parse("tr(A*X^k)", "A, X in R^{n x n}").gradient("X").compile()
+    A, X = np.random.default_rng(0).normal(size=(2, 3, 3))
+    assert np.array_equal(fn(A=A, X=X, k=0), np.zeros((3, 3)))
+    np.testing.assert_allclose(fn(A=A, X=X, k=2), X.T @ A.T + A.T @ X.T)
+    with pytest.raises(ArgumentError, match="a sum runs from 1 to -1"):
+        fn(A=A, X=X, k=-1)
