@@ -24,6 +24,7 @@ _ROWS_ADDED = 128  # of a block whose product is added to a large matrix
 _ROWS_MULTIPLIED = 256  # of a block that is multiplied by one
 _LONG = 64  # products of which all three lengths are longer are left to BLAS as a whole
 _SLENDER = 6  # how much longer than wide a matrix is that is computed as its transpose (layouts.py)
+_SPAN = 3000  # values from the first of a loop to its last: of networks of any depth the time grows with the depth
 _CALLS = ("{rt}.softmax({0}, 1)", "{rt}.log_softmax({0}, 1)", "{rt}.logsumexp({0}, 1)")
 
 
@@ -45,7 +46,9 @@ def with_row_blocks(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
     given = plan.needed(roots)
     same = {v: v for v in given}
     least = min(_ENTRIES, _ENTRIES_COMPUTED)
-    if not any(v.rank == 2 and _is_beyond(plan, v.shape, least) for v in given):
+    if (plan.sizes is None and plan.by_size) or not any(
+        v.rank == 2 and _is_beyond(plan, v.shape, least) for v in given
+    ):
         return same
     straight = straightened(plan, given)
     roots = [straight[r] for r in roots]
@@ -55,15 +58,17 @@ def with_row_blocks(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
     for v in values:
         for a in v.args:
             users.setdefault(a, []).append(v)
+    if plan.sizes is None:
+        plan.by_size = any(_loop(plan, group, members, users) for group in _connected(members))
+        return same
+    at = {v: k for k, v in enumerate(values)}
     loops = [
         loop
         for connected in _connected(members)
-        for group in _stages(values, connected, members, users)
+        if at[connected[-1]] - at[connected[0]] < _SPAN
+        for group in _stages(values[at[connected[0]] : at[connected[-1]] + 1], connected, members, users)
         if (loop := _loop(plan, group, members, users)) is not None
     ]
-    if loops and plan.sizes is None:
-        plan.by_size = True
-        return same
     if not loops:
         return same
     new = _with(plan, roots, loops)
@@ -152,13 +157,19 @@ def _connected(members: Mapping[Value, Member]) -> list[list[Value]]:
 
 
 def _stages(
-    values: Sequence[Value], group: Sequence[Value], members: Mapping[Value, Member], users: Mapping[Value, list[Value]]
+    between: Sequence[Value],
+    group: Sequence[Value],
+    members: Mapping[Value, Member],
+    users: Mapping[Value, list[Value]],
 ) -> Iterable[list[Value]]:
-    """The group in parts, one after the other: what needs all the rows of a value comes later than this value."""
+    """The group in parts, one after the other: what needs all the rows of a value comes later than this value.
+
+    ``between``  the values from the first of the group to its last
+    """
     inside = set(group)
     stage: dict[Value, int] = {}
     after: dict[Value, int] = {}  # the stage that a value waits for, where it waits for one
-    for v in values[values.index(group[0]) :]:
+    for v in between:
         if v in inside:
             by_rows = members[v].by_rows
             waits = [after.get(a, 0) for a in members[v].whole]
