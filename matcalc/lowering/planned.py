@@ -88,8 +88,8 @@ class Planned(NamedTuple):
 PASSES = (
     with_combinations,
     with_symmetric_products,
-    with_row_blocks,
     with_product_blocks,
+    with_row_blocks,
     with_factors,
     with_layouts,
 )
