@@ -19,6 +19,9 @@ from matcalc.lowering.spellings import Spelling
 _LETTERS = "ijklmnopqrstuvwxyzabcdefgh"
 
 
+_OF_NUMBERS = ("whole", "up_to", "position", "limit")  # helpers that take no arrays
+
+
 class ArrayWriter(Writer):
     """Writes for one library; ``helpers`` are the names of what it uses that the library has not."""
 
@@ -49,7 +52,7 @@ class ArrayWriter(Writer):
             self.helpers.add(f"rt.{name}" if of == "rt" else f"_{name}")
             if of == "rt":
                 return f"_numpy_{name}"
-            return f"_{name}(" + ("xp, " if space == "xp" and name not in ("whole", "up_to", "position", "limit") else "")
+            return f"_{name}(" + ("xp, " if space == "xp" and name not in _OF_NUMBERS else "")
 
         text = re.sub(r"\{(rt)\}\.(\w+)", helper, re.sub(r"\{(h)\}\.(\w+)\(", helper, template))
         codes = {str(k): c for k, c in enumerate(args)} | {name: Code(str(t), ATOM) for name, t in slots.items()}

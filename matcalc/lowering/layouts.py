@@ -50,7 +50,7 @@ def with_layouts(plan: Plan, roots: Sequence[Value]) -> dict[Value, Value]:
                 axis = axis if args[0].op != "T" else 1 - axis
                 new[v] = plan.value("products_summed", pair, v.shape, axis)
         elif v.op == "outer" and v.rank == 2 and _is_large_outer(plan, v):
-            new[v] = plan.value("mul", (plan.newaxis(args[0], 1), plan.newaxis(args[1], 0)), v.shape, 1, 2)
+            new[v] = plan.value("mul", (plan.newaxis(args[0], 1), args[1]), v.shape, 1, 2)
         elif v.op == "dot" and v.rank == 1 and users[v.args[0]] == 1 and (rows := _scaled_rows(plan, args)) is not None:
             new[v] = rows
         elif v.op == "dot" and v not in cut and (v in against or _pays(plan, v, v in along, v in alike)):
@@ -112,7 +112,7 @@ def _scaled_rows(plan: Plan, args: Sequence[Value]) -> Value | None:
     above, below = a.args[:count], a.args[count:]
     scales = [s for s in above if s.op == "newaxis" and s.attrs[0] == 1]
     under = [s for s in below if s.op == "newaxis" and s.attrs[0] == 1]
-    if not scales and not under:
+    if (not scales and not under) or not any(s.shape == a.shape for s in above):
         return None
     rest = mul(
         plan,

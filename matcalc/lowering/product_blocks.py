@@ -74,8 +74,9 @@ def _factors_of_rows(v: Value) -> tuple[Value, ...] | None:
 
 
 def _scaled_between(plan: Plan, v: Value) -> Value | None:
-    """The rows of ``A*(diag(d)*B)`` by blocks, as those of ``(A*diag(d))*B``; ``A'*(diag(d)*B)`` is a sum over rows, and
-    what is computed entry by entry has blocks of rows of its own (row_blocks.py).
+    """The rows of ``A*(diag(d)*B)`` by blocks, as those of ``(A*diag(d))*B``.
+
+    Not of ``A'*(diag(d)*B)``, a sum over rows, nor where A is computed by entries: these are of row_blocks.py
     """
     left, right = v.args
     if left.rank != 2 or left.op in ("T", "add", "mul", "cosigmoid", "plus_outers") or left.op in FUNCTIONS:

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 import matcalc
+from matcalc.calculus.gradient import gradient
 from matcalc.dims import ONE
-from matcalc.lowering import layouts
+from matcalc.expr import variables
+from matcalc.lowering import compile_numpy, layouts
+from matcalc.syntax import parse
 
 WHERE = "X in R^{m x n}; W in R^{n x k}; Y in R^{m x k}; b in R^k; c in R^m; V in R^{k x p}"
 FORMULAS = [
@@ -207,3 +210,18 @@ def test_numbers_go_to_the_scales_of_rows():
     A, x = np.ones((3, 2)), np.arange(3.0)
     np.testing.assert_allclose(fn(s=2.0, t=3.0, x=x, A=A), 6 * x[:, None] * A)
     assert "[:, None] * A" in fn.source
+
+
+def test_outer_products_by_broadcasting(monkeypatch):
+    """Beside products with a square one, of whose columns and rows only the places tell which is which."""
+    program = parse("log(1 + x.^2)'*(x*(r'*A))*log(1 + x.^2)", "x in R^n; r in R^m; A in R^{m x n}")
+    found = gradient(program.expr, variables([program.expr]))
+    outputs = {"value": program.expr} | {f"d{k}": e for k, e in enumerate(found.values())}
+    rng = np.random.default_rng(3)
+    given = {"x": rng.normal(size=3), "r": rng.normal(size=2), "A": rng.normal(size=(2, 3))}
+    expected = compile_numpy(outputs)(**given)
+    monkeypatch.setattr(layouts, "_LARGE_OUTER", 0)
+    fn = compile_numpy(outputs)
+    for a, b in zip(fn(**given), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    assert "[:, None] * " in fn.source_for(n=3, m=2)
