@@ -197,11 +197,11 @@ def test_what_lies_one_way_stays_so(formula, wrt, has, lacks):
             given[name] = given[name] + given[name].T + 9 * np.eye(sizes["n"])
         value = f.compile()
         found = fn(**{name: given[name] for name in fn.arguments})
-        for name, gradient in zip(wrt.split(", "), found if isinstance(found, tuple) else (found,), strict=True):
+        for name, slope in zip(wrt.split(", "), found if isinstance(found, tuple) else (found,), strict=True):
             way = rng.normal(size=given[name].shape)
             way = (way + way.T) / 2 if name == "S" else way
             ahead, behind = (value(**{**given, name: given[name] + h * way}) for h in (1e-5, -1e-5))
-            np.testing.assert_allclose((gradient * way).sum(), (ahead - behind) / 2e-5, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose((slope * way).sum(), (ahead - behind) / 2e-5, rtol=1e-5, atol=1e-6)
 
 
 def test_numbers_go_to_the_scales_of_rows():
