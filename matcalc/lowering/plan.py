@@ -156,7 +156,12 @@ class Plan:
         return found
 
     def _is_symmetric(self, v: Value) -> bool:
-        """Whether a matrix is X'*X, or computed entry by entry of symmetric matrices and pairs of X and X'."""
+        """Whether a matrix is X'*X, or computed entry by entry of symmetric matrices and pairs of X and X'.
+
+        What is added to its diagonal changes nothing.
+        """
+        if v.op == "add_diagonal":
+            return v.args[0] in self.symmetric
         if v.op == "dot":
             left, right = v.args
             return right is (left.args[0] if left.op == "T" else None) or left is (

@@ -121,3 +121,12 @@ def test_all_that_the_runtime_adds_can_be_taken_along() -> None:
     assert {a or b for a, b in called} - checks <= known.keys()
     for name in known:
         compile(without_types(known[name].text), name, "exec")
+
+
+def test_a_symmetric_matrix_is_solved_with_once() -> None:
+    """Numbers on the diagonal leave it symmetric: ``K^-1*y`` and ``K^-T*y`` are one."""
+    f = matcalc.parse(
+        "K = a*exp(-D/s) + b*eye(n); 1/2*y'*K^-1*y + 1/2*logdet(K)",
+        "D in R^{n x n} symmetric; y in R^n; a, s, b in R",
+    )
+    assert f.gradient("a, s, b").source(format="python").count("linalg.solve(") == 1
